@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# The front door. Meson does the building; this file knows its folders:
+#   build/       release, link-time optimised: what `make run` serves with
+#   build-test/  AddressSanitizer and UndefinedBehaviorSanitizer: what is tested
+#   build-fuzz/  clang and libFuzzer
+
+.DEFAULT_GOAL := help
+.PHONY: run test build bench fuzz format lint clean help
+.NOTPARALLEL:
+
+RELEASE  := --buildtype=release -Db_lto=true $(if $(WERROR),-Dwerror=true)
+SANITIZE := --buildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true
+FUZZING  := $(SANITIZE) -Db_lundef=false
+SECONDS  ?= 30
+
+# $(call configure,FOLDER,OPTIONS): once; its talk is shown only when it fails.
+configure = test -f $(1)/build.ninja || { mkdir -p $(1) && meson setup $(1) $(2) >$(1)/setup.log 2>&1 || \
+            { cat $(1)/setup.log; rm -rf $(1); exit 1; }; }
+
+run: ## build, fill a new database with demo data, serve on http://localhost:8000
+	@scripts/bootstrap run
+	@$(MAKE) --no-print-directory build
+	@build/sanad migrate
+	@build/sanad demo --if-empty
+	@exec build/sanad serve
+
+test: ## build with sanitizers, run every test; ends with "N passed, N failed"
+	@scripts/bootstrap test
+	@$(call configure,build-test,$(SANITIZE))
+	@exec /usr/bin/python3 scripts/test build-test
+
+build: ## the release binary: build/sanad
+	@scripts/bootstrap run
+	@$(call configure,build,$(RELEASE))
+	@ninja -C build --quiet
+
+bench: ## measure against nginx, a bare epoll loop and the Python stack (QUICK=1: short, nothing written)
+	@scripts/bootstrap bench
+	@$(call configure,build,$(RELEASE))
+	@ninja -C build --quiet all bench/epoll_loop
+	@exec /usr/bin/python3 bench/run.py $(if $(QUICK),--quick)
+
+fuzz: ## run each fuzz target for SECONDS (30)
+	@scripts/bootstrap test
+	@CC=clang; export CC; $(call configure,build-fuzz,$(FUZZING) -Dfuzz=true)
+	@exec scripts/fuzz build-fuzz $(SECONDS)
+
+format: ## clang-format on all C files
+	@git ls-files -co --exclude-standard -- '*.c' '*.h' | xargs -r clang-format -i
+
+lint: ## layers, format, banned calls, cppcheck
+	@exec scripts/lint
+
+clean: ## remove what was built (data/ stays)
+	rm -rf build build-test build-fuzz
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

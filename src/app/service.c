@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* The master's half of the composition: everything that exists before the
+ * first fork. Nothing here starts a thread. */
+#include "app/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/service_parts.h"
+#include "base/log.h"
+#include "base/shared.h"
+#include "ops/master.h"
+#include "settings/table.h"
+
+enum { ERROR_SIZE = 256, SPARE_DESCRIPTORS = 64, EXIT_CANNOT = 1 };
+
+/* ---- limits of the system ---------------------------------------------------- */
+
+/* A worker needs a descriptor for each client and each database connection. */
+static void raise_descriptor_limit(const struct settings *s)
+{
+    const rlim_t wanted = (rlim_t)(s->worker_connections + s->db_pool_size + s->db_max_overflow + SPARE_DESCRIPTORS);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_event(LOG_WARNING, "fewer file descriptors than WORKER_CONNECTIONS may need; raise the limit (ulimit -n)",
+                  LOG_I("limit", (int64_t)limit.rlim_cur), LOG_I("wanted", (int64_t)wanted));
+}
+
+static void warn_of_backlog(const struct settings *s)
+{
+    const int most = sockets_backlog_limit();
+
+    if (most >= 0 && s->backlog > most)
+        log_event(LOG_WARNING, "the kernel cuts BACKLOG; raise net.core.somaxconn", LOG_I("backlog", s->backlog),
+                  LOG_I("somaxconn", most));
+}
+
+static void tell_planned(const struct settings *s)
+{
+    const struct setting *row;
+
+    for (size_t at = 0; (row = settings_planned(s, &at)) != NULL;)
+        log_event(LOG_WARNING, "this version does not act on a setting", LOG_C("key", row->key));
+}
+
+/* ---- the database before anybody is served --------------------------------------- */
+
+/* An even share of a total, the first ones getting one more. */
+static int share(int total, int index, int sharers) { return total / sharers + (index < total % sharers ? 1 : 0); }
+
+struct db_conf service_db_conf(const struct settings *s, int index, int sharers)
+{
+    const int base = share(s->db_pool_size, index, sharers);
+
+    return (struct db_conf){
+        .driver = "sqlite",
+        .path = s->db_path.ptr,
+        .pool_size = base > 0 ? base : 1,
+        .max_overflow = share(s->db_max_overflow, index, sharers),
+        .pool_timeout_s = s->db_pool_timeout_s,
+        .pool_recycle_s = s->db_pool_recycle_s,
+        .pool_pre_ping = s->db_pool_pre_ping,
+        .pool_leak_s = s->db_pool_leak_s,
+        .slow_query_ms = s->slow_query_ms,
+    };
+}
+
+static void tell_migration(void *arg, const struct migration *m)
+{
+    (void)arg;
+    log_event(LOG_INFO, "migration applied", LOG_I("number", m->number), LOG_C("name", m->name));
+}
+
+static bool migrate(const struct settings *s, const struct application *app)
+{
+    const struct db_conf conf = service_db_conf(s, 0, 1);
+    char error[ERROR_SIZE] = "out of memory";
+    struct db *db = db_new(&conf);
+    int applied = 0;
+    enum err e = E_NO_MEMORY;
+
+    if (db)
+        e = migrate_up(db, app->migrations, app->migration_count, tell_migration, NULL, &applied, error, sizeof(error));
+    db_free(db);
+    if (e != OK)
+        log_text(LOG_ERROR, "the database cannot be used: %s", error);
+    return e == OK;
+}
+
+/* ---- what the operator is told ------------------------------------------------------ */
+
+static void print_ready(const struct node *n)
+{
+    const struct settings *s = n->settings;
+    const bool everywhere = str_eq(s->host, STR("0.0.0.0")) || str_eq(s->host, STR("::"));
+    const char *host = everywhere ? "127.0.0.1" : n->sockets.url_host;
+
+    fprintf(stderr,
+            "\n  sanad " SANAD_VERSION " ready on http://%s:%d/\n"
+            "    certificates  http://%s:%d/api/certificates/public\n"
+            "    templates     http://%s:%d/api/certificates/templates\n"
+            "    health        http://%s:%d/health   metrics  http://%s:%d/metrics\n"
+            "    listening on  %s:%d, %d workers, %d connections and %d requests under way each, backlog %d\n"
+            "    database      %s, pool %d + %d overflow for the node, cache %s\n"
+            "    stop          Ctrl-C, or kill -TERM %ld\n\n",
+            host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host,
+            n->sockets.port, n->sockets.url_host, n->sockets.port, s->max_workers, s->worker_connections,
+            s->limit_concurrency, s->backlog, s->db_path.ptr, s->db_pool_size, s->db_max_overflow,
+            s->cache_enabled ? "on" : "off", (long)getpid());
+}
+
+static void tell_ready(void *arg)
+{
+    const struct node *n = arg;
+
+    if (n->settings->log_format == LOG_TEXT)
+        print_ready(n);
+    else
+        log_event(LOG_INFO, "ready", LOG_C("version", SANAD_VERSION), LOG_C("host", n->sockets.url_host),
+                  LOG_I("port", n->sockets.port), LOG_I("workers", n->settings->max_workers));
+}
+
+/* ---- putting it together --------------------------------------------------------------- */
+
+static bool share_memory(struct node *n)
+{
+    const size_t pages = (size_t)n->settings->max_workers * sizeof(struct metrics_page);
+    const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + 4096;
+
+    if (shared_open(&n->shared, room) != 0) {
+        log_text(LOG_ERROR, "cannot map %zu bytes of shared memory", room);
+        return false;
+    }
+    n->slots = shared_take(&n->shared, sizeof(struct worker_slots));
+    n->pages = shared_take(&n->shared, pages);
+    n->generations = shared_take(&n->shared, sizeof(struct cache_generations));
+    slots_init(n->slots, n->settings->max_workers);
+    return true;
+}
+
+static bool open_sockets(struct node *n)
+{
+    const struct settings *s = n->settings;
+    const struct sockets_conf conf = { s->host.ptr, s->port, s->max_workers, s->backlog };
+    char error[ERROR_SIZE];
+
+    if (sockets_open(&conf, &n->sockets, error, sizeof(error)) == OK)
+        return true;
+    log_text(LOG_ERROR, "%s", error);
+    return false;
+}
+
+static bool prepare(struct node *n)
+{
+    char error[ERROR_SIZE] = "";
+
+    raise_descriptor_limit(n->settings);
+    warn_of_backlog(n->settings);
+    tell_planned(n->settings);
+    if (!migrate(n->settings, n->app))
+        return false;
+    if (service_key(n->settings, "service", n->key, error, sizeof(error)) != OK) {
+        log_text(LOG_ERROR, "%s", error);
+        return false;
+    }
+    db_register(n->app->statements, n->app->statement_count);
+    return share_memory(n) && open_sockets(n);
+}
+
+int service_run(const struct settings *settings, const struct application *app)
+{
+    struct node n = { .settings = settings, .app = app };
+    int status = EXIT_CANNOT;
+
+    if (sodium_init() < 0)
+        return EXIT_CANNOT;
+    log_setup(settings->log_level, settings->log_format, "master");
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (prepare(&n)) {
+        const struct master_conf conf = {
+            .workers = settings->max_workers,
+            .graceful_timeout_s = settings->graceful_timeout_s,
+            .sockets = &n.sockets,
+            .pages = n.pages,
+            .log_level = settings->log_level,
+            .log_format = settings->log_format,
+            .ready = tell_ready,
+        };
+        status = master_run(&conf, n.slots, service_worker_main, &n);
+        sockets_close(&n.sockets);
+    }
+    if (n.shared.base)
+        shared_close(&n.shared);
+    sodium_memzero(n.key, sizeof(n.key));
+    return status;
+}

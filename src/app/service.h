@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The composition: from settings and a table of routes to a running node.
+ *
+ *   service_run: shared memory -> sockets -> migrations -> master -> workers
+ *   a worker:    loop -> database -> cache -> router -> server -> serve -> drain
+ *
+ * This is the one place that knows all layers, and hands each its values. It
+ * knows nothing of certificates: what is served is an `application`, and the
+ * tests serve a small one of their own with it.
+ */
+#pragma once
+
+#include "cache/generation.h"
+#include "db/db.h"
+#include "db/migrate.h"
+#include "http/request.h"
+#include "http/route.h"
+#include "ops/worker.h"
+#include "settings/settings.h"
+
+struct static_root;
+
+enum { SERVICE_KEY_BYTES = 32 };
+
+/* What is served. Constant, alive as long as the process. */
+struct application {
+    const struct route              *routes;
+    size_t                           route_count;
+    const struct migration          *migrations;       /* of the dialect in use         */
+    size_t                           migration_count;
+    const struct db_statement *const *statements;      /* for the labels of metrics     */
+    size_t                           statement_count;
+    const void                      *domain;           /* the application's own, for handlers */
+};
+
+/* What a handler finds of the service, through worker->domain. */
+struct service_context {
+    const struct application *app;
+    struct cache_generations *generations;
+    struct static_root       *web;                     /* NULL: no folder of pages      */
+    uint8_t                   key[SERVICE_KEY_BYTES];  /* secret of this installation   */
+};
+
+static inline struct worker *request_worker(const struct request *req) { return req->app; }
+static inline struct service_context *request_service(const struct request *req)
+{
+    return request_worker(req)->domain;
+}
+
+/* The request's own database scope, made at first use and ended when its
+ * handler has returned. NULL when the request's memory is full. */
+struct db_scope *request_db(struct request *req);
+
+/* Serves until a stop signal; returns the exit status. */
+int service_run(const struct settings *settings, const struct application *app);
+
+/* Derives a key of `purpose` from the installation's secret: SECRET_KEY, or for
+ * an embedded database a file beside it, made at the first start. E_IO, with a
+ * sentence in `error`. */
+MUSTCHECK enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_key[SERVICE_KEY_BYTES],
+                               char *error, size_t size);
+
+/* The database's settings of one process among `sharers` on the node. */
+struct db_conf service_db_conf(const struct settings *s, int index, int sharers);

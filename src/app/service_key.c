@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The secret of an installation. An operator who runs several nodes gives all
+ * of them one SECRET_KEY; who runs one needs to do nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/service.h"
+#include "base/random.h"
+
+enum { SECRET_BYTES = 32, PATH_LIMIT = 4096 };
+
+static enum err complain(char *error, size_t size, const char *what, const char *path)
+{
+    snprintf(error, size, "%s %s: %s", what, path, strerrordesc_np(errno));
+    return E_IO;
+}
+
+static bool read_secret(const char *path, uint8_t secret[SECRET_BYTES])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    n = read(fd, secret, SECRET_BYTES);
+    close(fd);
+    if (n != SECRET_BYTES)
+        errno = EINVAL;
+    return n == SECRET_BYTES;
+}
+
+/* Written under another name and then linked: the file is never half there,
+ * and of two processes that start at once one wins. */
+static enum err make_secret(const char *path, char *error, size_t size)
+{
+    uint8_t secret[SECRET_BYTES];
+    char draft[PATH_LIMIT + 32];
+    int fd;
+    bool ok;
+
+    snprintf(draft, sizeof(draft), "%s.%ld", path, (long)getpid());
+    fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return complain(error, size, "cannot create", draft);
+    random_secret(secret, sizeof(secret));
+    ok = write(fd, secret, sizeof(secret)) == (ssize_t)sizeof(secret) && fsync(fd) == 0;
+    sodium_memzero(secret, sizeof(secret));
+    close(fd);
+    ok = ok && (link(draft, path) == 0 || errno == EEXIST);
+    unlink(draft);
+    return ok ? OK : complain(error, size, "cannot write", path);
+}
+
+static enum err file_secret(struct str db_path, uint8_t secret[SECRET_BYTES], char *error, size_t size)
+{
+    char path[PATH_LIMIT];
+    enum err e;
+
+    if (snprintf(path, sizeof(path), STR_FMT ".key", STR_ARG(db_path)) >= PATH_LIMIT - 16) {
+        snprintf(error, size, "DB_PATH is too long");
+        return E_IO;
+    }
+    if (access(path, F_OK) != 0) {
+        e = make_secret(path, error, size);
+        if (e != OK)
+            return e;
+    }
+    return read_secret(path, secret) ? OK : complain(error, size, "cannot read", path);
+}
+
+enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_key[SERVICE_KEY_BYTES], char *error,
+                     size_t size)
+{
+    uint8_t secret[SECRET_BYTES];
+    enum err e = OK;
+
+    if (s->secret_key.len > 0)
+        crypto_generichash(secret, sizeof(secret), (const uint8_t *)s->secret_key.ptr, s->secret_key.len, NULL, 0);
+    else
+        e = file_secret(s->db_path, secret, error, size);
+    if (e == OK)
+        crypto_generichash(ret_key, SERVICE_KEY_BYTES, (const uint8_t *)purpose, strlen(purpose), secret,
+                           sizeof(secret));
+    sodium_memzero(secret, sizeof(secret));
+    return e;
+}

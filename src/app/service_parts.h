@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the composition: what the master makes before it forks, and
+ * each worker finds at the same addresses. */
+#pragma once
+
+#include "app/service.h"
+#include "base/shared.h"
+#include "ops/master.h"
+#include "ops/slots.h"
+#include "ops/sockets.h"
+
+struct node {
+    const struct settings    *settings;
+    const struct application *app;
+    struct shared             shared;         /* holds the three below              */
+    struct worker_slots      *slots;
+    struct metrics_page      *pages;          /* one a worker                       */
+    struct cache_generations *generations;
+    struct sockets            sockets;
+    uint8_t                   key[SERVICE_KEY_BYTES];
+};
+
+/* The life of a worker; `arg` is the node. */
+int service_worker_main(void *arg, const struct worker_seat *seat);

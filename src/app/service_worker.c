@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker's half of the composition: its loop, its parts, its end.
+ *
+ * Parts are made in order and torn down in reverse. The loop ends by itself
+ * when the last handle is closed: drain -> parts close -> loop returns.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/service_parts.h"
+#include "base/coro.h"
+#include "base/log.h"
+#include "base/task.h"
+#include "cache/cache.h"
+#include "http/server.h"
+#include "http/static_files.h"
+#include "ops/access_log.h"
+#include "ops/gate.h"
+#include "ops/health.h"
+#include "ops/worker.h"
+
+enum {
+    STACK_BYTES         = 256 * 1024,
+    STACKS_KEPT         = 4,
+    REQUEST_ARENA_BYTES = 32 * 1024 * 1024,
+    HOUSEKEEPING_MS     = 1000,
+    STEP_COUNT          = 2,
+    ERROR_SIZE          = 256,
+};
+
+static const double HEADER_TIMEOUT_S = 10, BODY_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 60;
+static const int BODY_MIN_RATE = 500;
+
+/* Everything that a worker owns. */
+struct keeper {
+    const struct node     *node;
+    struct worker          worker;
+    struct service_context context;
+    uv_loop_t              loop;
+    struct worker_watch    watch;
+    uv_timer_t             housekeeping;    /* the pool's                             */
+    uv_timer_t             patience;        /* of a drain: then connections are cut   */
+    struct db_conf         db_conf;
+    struct router         *router;
+    struct cache          *cache;
+    struct gate            gate;
+    struct http_step       steps[STEP_COUNT];
+    struct server_hooks    hooks;
+};
+
+/* ---- per request ----------------------------------------------------------------- */
+
+struct db_scope *request_db(struct request *req)
+{
+    struct db_scope *scope = req->local;
+
+    if (scope)
+        return scope;
+    scope = arena_new(&req->arena, struct db_scope);
+    if (!scope)
+        return NULL;
+    *scope = db_scope_of(request_worker(req)->db, &req->arena);
+    scope->route = req->route->path;
+    scope->request_id = req->id;
+    req->local = scope;
+    return scope;
+}
+
+static void on_handled(void *ctx, struct request *req)
+{
+    (void)ctx;
+    if (req->local)
+        db_scope_end(req->local);
+}
+
+static void on_finished(void *ctx, const struct exchange_record *record)
+{
+    const struct keeper *k = ctx;
+
+    if (k->worker.access_log)
+        access_log_write(k->worker.access_log, record);
+}
+
+/* ---- making the parts ---------------------------------------------------------------- */
+
+static struct server_conf server_settings(const struct settings *s)
+{
+    return (struct server_conf){
+        .max_connections = s->worker_connections,
+        .keep_alive_s = s->keep_alive_s,
+        .header_timeout_s = HEADER_TIMEOUT_S,
+        .body_timeout_s = BODY_TIMEOUT_S,
+        .body_min_rate = BODY_MIN_RATE,
+        .write_timeout_s = WRITE_TIMEOUT_S,
+        .max_body_bytes = s->max_body_bytes,
+        .request_arena_bytes = REQUEST_ARENA_BYTES,
+    };
+}
+
+static bool open_access_log(struct keeper *k)
+{
+    const struct settings *s = k->node->settings;
+    const struct access_log_conf conf = { s->access_log.ptr, s->log_format, k->worker.index };
+    char error[ERROR_SIZE];
+
+    if (s->access_log.len == 0)
+        return true;
+    k->worker.access_log = access_log_open(&k->loop, &conf, error, sizeof(error));
+    if (!k->worker.access_log)
+        log_text(LOG_ERROR, "%s", error);
+    return k->worker.access_log != NULL;
+}
+
+static bool open_database(struct keeper *k)
+{
+    const struct settings *s = k->node->settings;
+
+    k->db_conf = service_db_conf(s, k->worker.index, s->max_workers);
+    k->worker.db = db_new(&k->db_conf);
+    k->worker.coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
+    if (!k->worker.db || !k->worker.coros)
+        return false;
+    k->worker.readiness = readiness_start(&k->loop, k->worker.coros, k->worker.db);
+    return k->worker.readiness != NULL;
+}
+
+static bool open_cache(struct keeper *k)
+{
+    const struct settings *s = k->node->settings;
+    const struct cache_conf conf = {
+        .enabled = s->cache_enabled,
+        .ttl_s = s->cache_ttl_s,
+        .max_bytes = (size_t)(s->cache_max_bytes / s->max_workers),
+    };
+
+    k->cache = cache_new(&conf, k->node->generations);
+    return k->cache != NULL;
+}
+
+/* The steps before a handler, in the order in which a request takes them. */
+static bool open_server(struct keeper *k)
+{
+    const struct settings *s = k->node->settings;
+    const struct server_conf conf = server_settings(s);
+
+    k->router = router_new(k->node->app->routes, k->node->app->route_count);
+    k->steps[0] = (struct http_step){ gate_step, &k->gate };
+    k->steps[1] = (struct http_step){ cache_step, k->cache };
+    k->hooks = (struct server_hooks){ .ctx = k, .finished = on_finished, .handled = on_handled };
+    if (!k->router)
+        return false;
+    k->worker.server = server_new(&k->loop, &conf, k->router, k->steps, STEP_COUNT, &k->hooks, &k->worker);
+    if (!k->worker.server)
+        return false;
+    k->gate = (struct gate){ .limit = (size_t)s->limit_concurrency };
+    return true;
+}
+
+static void on_housekeeping(uv_timer_t *timer)
+{
+    const struct keeper *k = timer->data;
+
+    db_tick(k->worker.db);
+}
+
+static void open_timers(struct keeper *k)
+{
+    uv_timer_init(&k->loop, &k->housekeeping);
+    uv_timer_init(&k->loop, &k->patience);
+    k->housekeeping.data = k->patience.data = k;
+    uv_timer_start(&k->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+}
+
+static void describe_worker(struct keeper *k, const struct worker_seat *seat)
+{
+    const struct node *n = k->node;
+
+    k->context = (struct service_context){ .app = n->app, .generations = n->generations };
+    memcpy(k->context.key, n->key, sizeof(n->key));
+    k->context.web = static_root_new(n->settings->web_dir.ptr);
+    k->worker = (struct worker){
+        .loop = &k->loop,
+        .index = seat->index,
+        .started = clock_mono(),
+        .conf = { .metrics_allow = n->settings->metrics_allow },
+        .slots = n->slots,
+        .pages = n->pages,
+        .page_count = (size_t)n->settings->max_workers,
+        .domain = &k->context,
+    };
+}
+
+/* ---- the end ---------------------------------------------------------------------------- */
+
+static void close_parts(struct keeper *k)
+{
+    if (k->worker.readiness)
+        readiness_stop(k->worker.readiness);
+    if (k->worker.db)
+        db_shutdown(k->worker.db);
+    access_log_close(k->worker.access_log);
+    uv_close((uv_handle_t *)&k->housekeeping, NULL);
+    uv_close((uv_handle_t *)&k->patience, NULL);
+    worker_watch_close(&k->watch);
+}
+
+static void free_parts(struct keeper *k)
+{
+    server_free(k->worker.server);
+    cache_free(k->cache);
+    router_free(k->router);
+    db_free(k->worker.db);
+    coro_pool_free(k->worker.coros);
+    static_root_free(k->context.web);
+}
+
+static void on_drained(void *arg) { close_parts(arg); }
+
+static void on_out_of_patience(uv_timer_t *timer)
+{
+    const struct keeper *k = timer->data;
+
+    log_event(LOG_WARNING, "GRACEFUL_TIMEOUT is over: connections are cut",
+              LOG_I("connections", (int64_t)server_connections(k->worker.server)));
+    server_abort(k->worker.server);
+}
+
+static void on_stop(void *arg)
+{
+    struct keeper *k = arg;
+
+    uv_timer_start(&k->patience, on_out_of_patience, (uint64_t)(k->node->settings->graceful_timeout_s * MS_PER_S), 0);
+    server_drain(k->worker.server, on_drained, k);
+}
+
+/* ---- the life ----------------------------------------------------------------------------- */
+
+static bool open_parts(struct keeper *k, const struct worker_seat *seat)
+{
+    return worker_watch_start(&k->watch, &k->loop, seat->slot, seat->lifeline) == 0 && open_access_log(k) &&
+           open_database(k) && open_cache(k) && open_server(k) &&
+           server_listen(k->worker.server, seat->socket, k->node->settings->backlog) == 0;
+}
+
+int service_worker_main(void *arg, const struct worker_seat *seat)
+{
+    static struct keeper k;      /* one a process; too large for a stack */
+    int leftover;
+
+    k = (struct keeper){ .node = arg };
+    if (uv_loop_init(&k.loop) != 0)
+        return WORKER_CANNOT_START;
+    task_use_loop(&k.loop);
+    describe_worker(&k, seat);
+    open_timers(&k);
+    if (!open_parts(&k, seat)) {
+        log_text(LOG_ERROR, "the worker cannot start");
+        return WORKER_CANNOT_START;
+    }
+    worker_watch_on_stop(&k.watch, on_stop, &k);
+    slot_move(seat->slot, WORKER_READY);
+    uv_run(&k.loop, UV_RUN_DEFAULT);
+    free_parts(&k);
+    leftover = uv_loop_close(&k.loop);
+    if (leftover != 0)
+        log_text(LOG_DEBUG, "the loop was left with open handles: %s", uv_err_name(leftover));
+    return 0;
+}

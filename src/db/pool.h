@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* The pool of database connections of one process.
+ *
+ *              open                     get                 put
+ *   connecting ----> idle (LIFO) -----------------> busy --------> idle
+ *                      |                             | dirty
+ *                      |  age, linger, lost          +--> resetting --> idle
+ *                      +----> closed <---------------+ broken, retired, too old
+ *
+ * `size` connections are kept, up to `max_overflow` more are opened for a rush
+ * and linger before they are closed, so that load that swings opens none.
+ * Borrowers wait strictly first come, first served; a waiter takes whatever
+ * comes first, a returned connection or a new one. Opening, resetting and
+ * replacing happen in coroutines of the pool's own, never in a borrower's time.
+ *
+ * When the database is away (an open failed and no connection is left) nobody
+ * waits: E_UNAVAILABLE at once, while one probe at a time is made after a
+ * growing pause.
+ *
+ * Outside a coroutine (tools, start-up) everything happens in the caller's own
+ * time, and what would have to wait for another borrower is E_BUSY.
+ *
+ * Invariants: connecting + idle + busy + resetting <= size + max_overflow;
+ * nobody waits while a connection is idle.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "db/db.h"
+#include "db/driver.h"
+
+struct coro_pool;
+
+enum pool_state {       /* list it sits on        leaves when                                    */
+    POOL_CONNECTING,    /* being opened           opened, or failed                              */
+    POOL_IDLE,          /* newest returned first  borrowed; lingered or aged; retired            */
+    POOL_BUSY,          /* borrowed               returned                                       */
+    POOL_RESETTING,     /* rolled back            clean again, or failed                         */
+    POOL_CLOSED,        /* none: it is freed      -                                              */
+    POOL_STATES
+};
+
+enum { POOL_REQUEST_ID_MAX = 64 };
+
+/* A connection with what the pool knows of it. */
+struct db_pooled {
+    struct db_conn *conn;           /* the driver's; NULL while connecting           */
+    const char     *statement;      /* name of the last statement; set by the user   */
+
+    /* private */
+    struct pool    *pool;
+    struct link     link;
+    enum pool_state state;
+    uint64_t        generation;     /* older than the pool's: retired                */
+    mono_ns         expires_at;     /* replaced after that; 0: never                 */
+    mono_ns         idle_since;
+    mono_ns         taken_at;       /* by the pool's borrower                        */
+    mono_ns         lent_at;        /* to whom it is named after (pool_lend)         */
+    const char     *route;
+    char            request_id[POOL_REQUEST_ID_MAX + 1];
+    bool            leak_told;
+};
+
+/* Who borrows, for the log. */
+struct pool_holder { const char *route; struct str request_id; };
+
+struct pool {
+    /* private */
+    const struct db_driver *driver;
+    const struct db_conf   *conf;
+    struct coro_pool       *coros;
+    mono_ns               (*now)(void);             /* clock_mono; a test's own       */
+    struct link             lists[POOL_STATES];
+    size_t                  counts[POOL_STATES];
+    struct link             waiters;
+    size_t                  waiting;
+    uint64_t                generation;             /* grows when a connection is lost */
+    unsigned                failures;               /* opens that failed in a row      */
+    mono_ns                 retry_at;               /* no open before that             */
+    char                    reason[160];            /* why the last open failed        */
+    bool                    closing;
+};
+
+/* Opens nothing yet. `conf` must outlive the pool. E_NO_MEMORY. */
+MUSTCHECK enum err pool_init(struct pool *p, const struct db_driver *driver, const struct db_conf *conf);
+
+/* Closes what is idle; nothing may be borrowed or under way. */
+void pool_done(struct pool *p);
+
+/* Ends lending: waiters fail, idle connections close, borrowed ones on return. */
+void pool_shutdown(struct pool *p);
+
+/* Borrows a connection; suspends up to conf->pool_timeout_s in all. E_BUSY (none
+ * in time), E_UNAVAILABLE (database away), E_CANCELLED, E_NO_MEMORY. */
+MUSTCHECK enum err pool_get(struct pool *p, const struct pool_holder *who, struct db_pooled **ret_conn);
+
+/* Gives it back, whatever its state; never suspends a coroutine. */
+void pool_put(struct db_pooled *c);
+
+/* Names another holder of a borrowed connection; held time starts anew. */
+void pool_lend(struct db_pooled *c, const struct pool_holder *who);
+
+/* Housekeeping, about once a second: replaces the aged, closes what lingered,
+ * probes a database that is away, reports leaks. Starts coroutines. */
+void pool_tick(struct pool *p);
+
+/* Milliseconds until the next probe of a database that is away; else 0. */
+int64_t pool_retry_after_ms(const struct pool *p);
+
+size_t pool_describe(const struct pool *p, char *out, size_t size);
+
+/* Connections that exist or are being opened. */
+static inline size_t pool_total(const struct pool *p)
+{
+    return p->counts[POOL_CONNECTING] + p->counts[POOL_IDLE] + p->counts[POOL_BUSY] + p->counts[POOL_RESETTING];
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* One client connection: bytes in, exchanges one after another, bytes out.
+ *
+ *   socket -> on_read -> [carried over] -> head -> exchange -> out -> socket
+ *
+ * Bytes are read into the worker's one read buffer; what does not make a whole
+ * request yet is carried over in `in`, so that an idle connection holds no
+ * buffer at all. Responses of one turn are gathered in the server's outbox and
+ * written with one writev(2); what the socket does not take at once is copied
+ * into `pending`, and nothing more is read from such a client until it is gone.
+ *
+ * Owned by the server; freed in libuv's close callback. An exchange outlives
+ * its connection when the client leaves: then exchange->conn is NULL.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "http/parser.h"
+#include "http/response.h"
+
+struct server;
+struct exchange;
+struct coro;
+
+/* The state is the list of the server on which the connection sits; each list
+ * is in order of `since`, so that the oldest stands first. Only conn_move()
+ * changes it. */
+enum conn_state {    /* leaves when                                                        */
+    CONN_NEW,        /* first byte arrived, or header_timeout: closed without a word       */
+    CONN_IDLE,       /* first byte of the next request arrived, or keep_alive: closed      */
+    CONN_HEAD,       /* head complete, or header_timeout: 408                              */
+    CONN_BUSY,       /* the exchange has answered; no limit of the connection's            */
+    CONN_BODY,       /* the awaited piece of body came, or body_timeout: 408               */
+    CONN_WRITING,    /* the client took all bytes, or none for write_timeout: closed       */
+    CONN_LINGER,     /* the client closed, or 2 s: what it still sends is read and dropped */
+    CONN_CLOSED,     /* libuv gave the handle back                                         */
+    CONN_STATES
+};
+
+struct pending_write;
+
+struct conn {
+    uv_tcp_t              tcp;
+    struct server        *server;
+    struct link           link;         /* server->conns[state]                          */
+    enum conn_state       state;
+    uint64_t              since;        /* loop time in ms when it entered the state     */
+    struct exchange      *exchange;     /* under way; NULL between requests              */
+    struct buf            in;           /* carried over                                  */
+    struct http_scan      scan;         /* of the head in `in`                           */
+    struct pending_write *pending;      /* bytes the socket did not take yet             */
+    size_t                queued;       /* bytes in libuv's queue when last looked at    */
+    struct coro          *drain_waiter; /* waits for pending to be written               */
+    uint32_t              lingered;     /* bytes dropped in CONN_LINGER                  */
+    bool                  reading;      /* uv_read_start() is in force                   */
+    bool                  consuming;    /* conn_consume() is on the stack                */
+    bool                  closing;      /* the answer given is the last one              */
+    char                  peer[48];     /* address as text                               */
+};
+
+/* Takes over a connected socket. False (and closed) without memory. */
+bool conn_open(struct server *s, int fd, const struct sockaddr *address);
+
+/* Closes now; cancels the exchange under way. Safe at any moment, repeatedly. */
+void conn_close(struct conn *c);
+
+void conn_move(struct conn *c, enum conn_state state);
+
+/* Time is up for the state that the connection is in. */
+void conn_timed_out(struct conn *c);
+
+/* ---- for exchanges ---- */
+
+/* Appends to what is written at the end of this turn. The bytes must stay until
+ * conn_flush(); a blob's reference is given away. */
+void conn_out(struct conn *c, struct str bytes);
+void conn_out_blob(struct conn *c, struct blob *blob, struct str part);
+
+/* Room for n <= OUTBOX_SCRATCH bytes of head, to be appended with conn_out(). */
+char *conn_scratch(struct conn *c, size_t n);
+
+/* Writes what was appended. */
+void conn_flush(struct conn *c);
+
+/* Waits until the client took everything: OK, or E_CANCELLED. */
+MUSTCHECK enum err conn_drained(struct conn *c);
+
+/* The exchange is over: the next request, or the end. */
+void conn_exchange_over(struct conn *c, bool keep);
+
+/* The exchange waits for more body: see that it is read. */
+void conn_want_body(struct conn *c);

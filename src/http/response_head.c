@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The head of a response as bytes: on the way of every answer, so it is copied
+ * together without formatting functions. */
+#include <string.h>
+
+#include "http/exchange.h"
+#include "http/server_state.h"
+
+enum { HEAD_FIXED = 512 };    /* room for everything but the response's own fields */
+
+/* Where the next byte goes; the room was measured before. */
+struct pen { char *at; };
+
+static void put(struct pen *p, struct str s)
+{
+    memcpy(p->at, s.ptr, s.len);
+    p->at += s.len;
+}
+
+static void put_number(struct pen *p, int64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0)
+        *p->at++ = digits[--n];
+}
+
+static void put_field(struct pen *p, struct str name, struct str value)
+{
+    put(p, name);
+    put(p, STR(": "));
+    put(p, value);
+    put(p, STR("\r\n"));
+}
+
+static void put_status(struct pen *p, int status)
+{
+    put(p, STR("HTTP/1.1 "));
+    put_number(p, status);
+    put(p, STR(" "));
+    put(p, str_of(http_status_text(status)));
+    put(p, STR("\r\n"));
+}
+
+static size_t fields_size(const struct exchange *x, const struct response *res)
+{
+    size_t n = HEAD_FIXED + x->req.id.len + res->type.len;
+
+    for (unsigned i = 0; i < res->field_count; i++)
+        n += res->fields[i].name.len + res->fields[i].value.len + 4;
+    return n;
+}
+
+static void put_connection(struct pen *p, const struct http_head *head, bool keep)
+{
+    if (!keep)
+        put(p, STR("Connection: close\r\n"));
+    else if (head->minor == 0)
+        put(p, STR("Connection: keep-alive\r\n"));
+}
+
+static void put_body_fields(struct pen *p, const struct response *res, int64_t body_length)
+{
+    if (res->type.len > 0)
+        put_field(p, STR("Content-Type"), res->type);
+    if (body_length < 0)
+        return;
+    put(p, STR("Content-Length: "));
+    put_number(p, body_length);
+    put(p, STR("\r\n"));
+}
+
+void response_write_head(struct exchange *x, const struct response *res, int64_t body_length, bool keep)
+{
+    char *start = conn_scratch(x->conn, fields_size(x, res));
+    struct pen p = { start };
+
+    put_status(&p, res->status);
+    put_field(&p, STR("Date"), server_date(x->req.server));
+    put_field(&p, STR("X-Request-Id"), x->req.id);
+    put_connection(&p, &x->head, keep);
+    for (unsigned i = 0; i < res->field_count; i++)
+        put_field(&p, res->fields[i].name, res->fields[i].value);
+    if (res->kind == BODY_BLOB) {      /* brings its own fields, and the empty line */
+        conn_out(x->conn, (struct str){ start, (size_t)(p.at - start) });
+        conn_out_blob(x->conn, blob_ref(res->blob), res->blob->head);
+        return;
+    }
+    put(&p, STR("X-Content-Type-Options: nosniff\r\n"));
+    put_body_fields(&p, res, body_length);
+    put(&p, STR("\r\n"));
+    conn_out(x->conn, (struct str){ start, (size_t)(p.at - start) });
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/exchange.h"
+#include "http/server_state.h"
+
+static const double DRAIN_SILENCE_S = 0.5;
+
+enum { STACK_BYTES = 256 * 1024, STACKS_KEPT = 64, ACCEPTS_A_TURN = 64 };
+
+/* ---- accepting ------------------------------------------------------------
+ * The listening socket is watched only while there is room; beyond
+ * max_connections clients wait in the kernel's backlog. */
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void watch_listener(struct server *s, bool on)
+{
+    if (!s->listener_open || s->accepting == on)
+        return;
+    s->accepting = on;
+    if (on)
+        uv_poll_start(&s->listener, UV_READABLE, on_acceptable);
+    else
+        uv_poll_stop(&s->listener);
+}
+
+/* Whether another connection may be tried. */
+static bool accept_one(struct server *s)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    int fd;
+
+    fd = accept4(s->listen_fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        conn_open(s, fd, (const struct sockaddr *)&address);
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        log_event(LOG_WARNING, "cannot accept: out of file descriptors or memory", LOG_I("errno", errno),
+                  LOG_I("connections", (int64_t)s->conn_count));
+        watch_listener(s, false);      /* the next tick tries again */
+        return false;
+    }
+    return errno == ECONNABORTED || errno == EINTR;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct server *s = poll->data;
+    (void)status, (void)events;
+
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        if (s->conn_count >= (size_t)s->conf.max_connections) {
+            watch_listener(s, false);
+            return;
+        }
+        if (!accept_one(s))
+            return;
+    }
+}
+
+void server_room(struct server *s)
+{
+    if (!s->draining && s->conn_count < (size_t)s->conf.max_connections)
+        watch_listener(s, true);
+}
+
+int server_listen(struct server *s, int fd, int backlog)
+{
+    int r;
+
+    s->listen_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (s->listen_fd < 0)
+        return uv_translate_sys_error(errno);
+    if (listen(s->listen_fd, backlog) != 0)
+        return uv_translate_sys_error(errno);
+    r = uv_poll_init(s->loop, &s->listener, s->listen_fd);
+    if (r != 0)
+        return r;
+    s->listener.data = s;
+    s->listener_open = true;
+    s->open_handles++;
+    watch_listener(s, true);
+    return 0;
+}
+
+/* ---- time ------------------------------------------------------------------ */
+
+struct str server_date(struct server *s)
+{
+    wall_ms second = clock_wall() / MS_PER_S;
+
+    if (second != s->date_second) {
+        s->date_second = second;
+        clock_http_date(second * MS_PER_S, s->date);
+    }
+    return (struct str){ s->date, HTTP_DATE_SIZE - 1 };
+}
+
+/* A draining server gives a silent client a moment to send what is on its way. */
+static double silence_limit(const struct server *s, double usual)
+{
+    return s->draining && usual > DRAIN_SILENCE_S ? DRAIN_SILENCE_S : usual;
+}
+
+static double limit_of(const struct server *s, enum conn_state state)
+{
+    const double limits[CONN_STATES] = {
+        [CONN_NEW] = silence_limit(s, s->conf.header_timeout_s),
+        [CONN_IDLE] = silence_limit(s, s->conf.keep_alive_s),
+        [CONN_HEAD] = s->conf.header_timeout_s,
+        [CONN_BODY] = s->conf.body_timeout_s,
+        [CONN_WRITING] = s->conf.write_timeout_s,
+        [CONN_LINGER] = LINGER_MS / 1000.0,
+    };
+    return limits[state];
+}
+
+static void expire(struct server *s, enum conn_state state)
+{
+    const uint64_t now = uv_now(s->loop), limit = (uint64_t)(limit_of(s, state) * 1000);
+
+    while (limit > 0 && !list_empty(&s->conns[state])) {
+        struct conn *c = container_of(s->conns[state].next, struct conn, link);
+        if (c->since + limit > now)
+            return;
+        conn_timed_out(c);
+    }
+}
+
+static void expire_crawling_bodies(struct server *s)
+{
+    struct link *next;
+
+    for (struct link *l = s->conns[CONN_BODY].next; l != &s->conns[CONN_BODY]; l = next) {
+        struct conn *c = container_of(l, struct conn, link);
+        next = l->next;
+        if (exchange_body_crawls(c->exchange, uv_now(s->loop)))
+            conn_timed_out(c);
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    static const enum conn_state limited[] = { CONN_NEW, CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_WRITING, CONN_LINGER };
+    struct server *s = timer->data;
+
+    for (size_t i = 0; i < sizeof(limited) / sizeof(*limited); i++)
+        expire(s, limited[i]);
+    expire_crawling_bodies(s);
+    server_room(s);
+    metric_gauge_set(M_COROUTINES, (int64_t)coro_pool_active(s->coros));
+}
+
+/* ---- life -------------------------------------------------------------------- */
+
+struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const struct router *router,
+                          const struct http_step *steps, size_t step_count, const struct server_hooks *hooks, void *app)
+{
+    struct server *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    s->loop = loop;
+    s->conf = *conf;
+    s->router = router;
+    s->steps = steps;
+    s->step_count = step_count;
+    s->hooks = hooks;
+    s->app = app;
+    s->listen_fd = -1;
+    s->coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
+    if (!s->coros) {
+        free(s);
+        return NULL;
+    }
+    for (int i = 0; i < CONN_STATES; i++)
+        list_init(&s->conns[i]);
+    list_init(&s->idle_exchanges);
+    uv_timer_init(loop, &s->ticker);
+    s->ticker.data = s;
+    s->open_handles = 1;
+    uv_timer_start(&s->ticker, on_tick, TICK_MS, TICK_MS);
+    return s;
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    struct server *s = h->data;
+
+    s->open_handles--;
+    server_check_drained(s);
+}
+
+/* Nobody may be lost who was let in: what waits in the backlog is accepted
+ * before the socket closes. */
+static void stop_listening(struct server *s)
+{
+    if (!s->listener_open)
+        return;
+    while (s->conn_count < (size_t)s->conf.max_connections && accept_one(s))
+        ;
+    watch_listener(s, false);
+    s->listener_open = false;
+    uv_close((uv_handle_t *)&s->listener, on_handle_closed);
+    close(s->listen_fd);
+    s->listen_fd = -1;
+}
+
+void server_check_drained(struct server *s)
+{
+    if (!s->draining || s->drained_told || s->conn_count > 0 || s->active > 0)
+        return;
+    if (!uv_is_closing((uv_handle_t *)&s->ticker))
+        uv_close((uv_handle_t *)&s->ticker, on_handle_closed);
+    if (s->open_handles > 0)
+        return;
+    s->drained_told = true;
+    s->drained(s->drained_arg);
+}
+
+void server_drain(struct server *s, void (*drained)(void *arg), void *arg)
+{
+    s->drained = drained;
+    s->drained_arg = arg;
+    stop_listening(s);
+    s->draining = true;
+    server_check_drained(s);
+}
+
+void server_abort(struct server *s)
+{
+    for (int state = 0; state < CONN_CLOSED; state++)
+        while (!list_empty(&s->conns[state]))
+            conn_close(container_of(s->conns[state].next, struct conn, link));
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    assert(s->conn_count == 0 && s->open_handles == 0);
+    exchange_free_idle(s);
+    coro_pool_free(s->coros);
+    free(s);
+}
+
+size_t server_connections(const struct server *s) { return s->conn_count; }
+size_t server_active(const struct server *s) { return s->active; }
+const struct router *server_router(const struct server *s) { return s->router; }

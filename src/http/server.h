@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The HTTP server of one worker: a listening socket, its connections, and what
+ * happens to a request: route -> parameters -> steps -> handler -> response. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/coro.h"
+#include "http/request.h"
+#include "http/route.h"
+
+struct server_conf {
+    int    max_connections;      /* open at once; beyond, they wait in the backlog   */
+    double keep_alive_s;         /* idle between requests                            */
+    double header_timeout_s;     /* first byte of a head to its last                 */
+    double body_timeout_s;       /* between two pieces of body that a handler awaits */
+    int    body_min_rate;        /* bytes a second, after 5 s                        */
+    double write_timeout_s;      /* the client takes no byte for so long             */
+    int64_t max_body_bytes;      /* 413 beyond                                       */
+    size_t request_arena_bytes;  /* most memory of one request                       */
+};
+
+/* What the layers above want to know of each finished request. */
+struct exchange_record {
+    const struct request *req;       /* NULL for a request that was refused unparsed */
+    struct str peer, method, target; /* as far as known                              */
+    int      status;
+    uint64_t bytes;                  /* of the body, handed to the socket            */
+    mono_ns  duration;
+    enum cache_outcome cache;
+};
+struct server_hooks {
+    void *ctx;
+    /* A response is about to leave: the access log. */
+    void (*finished)(void *ctx, const struct exchange_record *record);
+    /* A handler has returned, its coroutine is still there: what the request
+     * borrowed goes back before a slow client takes its response. */
+    void (*handled)(void *ctx, struct request *req);
+};
+
+/* A server on a loop. `routes`, `steps` and `hooks` outlive it; `app` is given
+ * to each request. NULL without memory. */
+struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const struct router *router,
+                          const struct http_step *steps, size_t step_count, const struct server_hooks *hooks, void *app);
+
+/* Starts to accept on a listening descriptor, which stays the caller's (it is
+ * duplicated). 0 or a negative uv error. */
+MUSTCHECK int server_listen(struct server *s, int fd, int backlog);
+
+/* Stops accepting, closes idle connections, lets the busy ones finish with
+ * `Connection: close`, then calls drained(arg), once. */
+void server_drain(struct server *s, void (*drained)(void *arg), void *arg);
+
+/* Closes every connection now; coroutines of requests are cancelled. */
+void server_abort(struct server *s);
+
+/* Connections must be gone (drained). NULL is fine. */
+void server_free(struct server *s);
+
+size_t server_connections(const struct server *s);
+size_t server_active(const struct server *s);      /* requests under way (handler or waiting) */
+const struct router *server_router(const struct server *s);
+
+/* The value of `Date`, made once a second. */
+struct str server_date(struct server *s);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/exposition.h"
+
+#include "base/json.h"
+#include "db/statement.h"
+
+#include <stdio.h>
+
+/* --- tables: which numbers stand in which object, and under which name -------- */
+
+struct counter_row { const char *key; enum metric_counter id; };
+struct gauge_row   { const char *key; enum metric_gauge id; };
+struct time_row    { const char *key; enum metric_histogram id; };
+
+struct section {
+    const char               *key;
+    const struct gauge_row   *gauges;     /* ended by a NULL key; likewise below */
+    const struct counter_row *counters;
+    const struct time_row    *times;
+};
+
+static const struct gauge_row no_gauges[] = { { NULL, 0 } };
+static const struct time_row no_times[] = { { NULL, 0 } };
+
+static const struct gauge_row pool_gauges[] = {
+    { "size", M_POOL_SIZE },         { "max", M_POOL_MAX },         { "idle", M_POOL_IDLE },
+    { "used", M_POOL_USED },         { "overflow", M_POOL_OVERFLOW }, { "waiting", M_POOL_WAITING },
+    { "oldest_wait_ms", M_POOL_OLDEST_WAIT_MS }, { NULL, 0 },
+};
+static const struct counter_row pool_counters[] = {
+    { "opened", M_POOL_OPENED },     { "errors", M_POOL_ERRORS },   { "invalidated", M_POOL_INVALID },
+    { "recycled", M_POOL_RECYCLED }, { "timeouts", M_POOL_TIMEOUTS }, { "leaks", M_POOL_LEAKS },
+    { "group_commits", M_DB_GROUP_COMMITS }, { "grouped_transactions", M_DB_GROUPED }, { NULL, 0 },
+};
+static const struct time_row pool_times[] = {
+    { "wait", M_POOL_WAIT }, { "use", M_POOL_USE }, { "create", M_POOL_CREATE }, { NULL, 0 },
+};
+static const struct gauge_row connection_gauges[] = { { "open", M_CONNECTIONS }, { NULL, 0 } };
+static const struct counter_row connection_counters[] = {
+    { "accepted", M_ACCEPTED },   { "bytes_in", M_BYTES_IN }, { "bytes_out", M_BYTES_OUT },
+    { "timeouts", M_TIMEOUTS },   { NULL, 0 },
+};
+static const struct gauge_row cache_gauges[] = {
+    { "entries", M_CACHE_ENTRIES }, { "bytes", M_CACHE_BYTES }, { NULL, 0 },
+};
+static const struct counter_row cache_counters[] = {
+    { "hits", M_CACHE_HIT },           { "misses", M_CACHE_MISS },         { "stale", M_CACHE_STALE },
+    { "coalesced", M_CACHE_COALESCED }, { "evictions", M_CACHE_EVICTED },  { NULL, 0 },
+};
+static const struct counter_row log_counters[] = { { "dropped_lines", M_LOG_DROPPED }, { NULL, 0 } };
+
+static const struct section sections[] = {
+    { "pool",        pool_gauges,       pool_counters,       pool_times },
+    { "connections", connection_gauges, connection_counters, no_times   },
+    { "cache",       cache_gauges,      cache_counters,      no_times   },
+    { "access_log",  no_gauges,         log_counters,        no_times   },
+};
+
+static const struct gauge_row http_gauges[] = {
+    { "active_requests", M_ACTIVE_REQUESTS }, { "coroutines", M_COROUTINES }, { NULL, 0 },
+};
+static const struct counter_row http_counters[] = {
+    { "malformed", M_BAD_REQUESTS }, { "shed", M_SHED }, { "cancelled", M_CANCELLED }, { NULL, 0 },
+};
+static const struct section http_section = { "http", http_gauges, http_counters, no_times };
+
+/* --- pieces ------------------------------------------------------------------------ */
+
+static void write_ms(struct json *j, const char *key, double seconds)
+{
+    const double microseconds = seconds * 1e6;
+
+    json_member_double(j, key, (double)(int64_t)(microseconds + 0.5) / 1000);
+}
+
+static void write_times(struct json *j, const struct histogram_sum *sum)
+{
+    json_member_uint(j, "count", sum->count);
+    write_ms(j, "mean_ms", sum->count ? (double)sum->sum_ns / 1e9 / (double)sum->count : 0);
+    write_ms(j, "p50_ms", histogram_quantile(sum, 0.50));
+    write_ms(j, "p95_ms", histogram_quantile(sum, 0.95));
+    write_ms(j, "p99_ms", histogram_quantile(sum, 0.99));
+}
+
+static void write_rows(struct json *j, const struct snapshot *s, const struct section *section)
+{
+    for (const struct gauge_row *g = section->gauges; g->key; g++)
+        json_member_int(j, g->key, s->gauges[g->id]);
+    for (const struct counter_row *c = section->counters; c->key; c++)
+        json_member_uint(j, c->key, s->counters[c->id]);
+    for (const struct time_row *t = section->times; t->key; t++) {
+        json_key(j, str_of(t->key));
+        json_object(j);
+        write_times(j, &s->histograms[t->id]);
+        json_object_end(j);
+    }
+}
+
+/* The end of the run of series that starts at `from` and shares kind, a and,
+ * for HTTP, b; its sum, and how many of it were errors. */
+static size_t merge_run(const struct snapshot *s, size_t from, struct histogram_sum *ret_sum, uint64_t *ret_errors)
+{
+    const struct series_row *first = &s->series[from];
+    const unsigned error_from = first->kind == SERIES_HTTP ? 500 : 1;   /* statuses; enum err */
+    size_t at = from;
+
+    *ret_sum = (struct histogram_sum){ 0 };
+    *ret_errors = 0;
+    for (; at < s->series_count; at++) {
+        const struct series_row *row = &s->series[at];
+        if (row->kind != first->kind || row->a != first->a || row->b != first->b)
+            break;
+        histogram_merge(ret_sum, &row->sum);
+        *ret_errors += row->c >= error_from ? row->sum.count : 0;
+    }
+    return at;
+}
+
+static void write_route_name(struct json *j, const struct series_row *row, const struct router *router)
+{
+    json_member_str(j, "route", str_of(exposition_route(router, row->a)));
+    json_member_str(j, "method", str_of(exposition_method(row->b)));
+}
+
+static void write_statement_name(struct json *j, const struct series_row *row, const struct router *router)
+{
+    (void)router;
+    json_member_str(j, "name", str_of(db_statement_name(row->a)));
+}
+
+/* One object a run of series of this kind. */
+static void write_series(struct json *j, const struct snapshot *s, enum series_kind kind, const struct router *router)
+{
+    size_t next;
+
+    json_array(j);
+    for (size_t i = 0; i < s->series_count; i = next) {
+        struct histogram_sum sum;
+        uint64_t errors;
+        next = merge_run(s, i, &sum, &errors);
+        if (s->series[i].kind != kind)
+            continue;
+        json_object(j);
+        (kind == SERIES_HTTP ? write_route_name : write_statement_name)(j, &s->series[i], router);
+        write_times(j, &sum);
+        json_member_uint(j, "errors", errors);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+enum { STATUS_MAX = 600 };
+
+static void count_statuses(const struct snapshot *s, uint64_t counts[static STATUS_MAX])
+{
+    for (size_t i = 0; i < s->series_count; i++) {
+        if (s->series[i].kind == SERIES_HTTP && s->series[i].c < STATUS_MAX)
+            counts[s->series[i].c] += s->series[i].sum.count;
+    }
+}
+
+/* "requests": how many in all; "statuses": {"200": how many, ...} */
+static void write_statuses(struct json *j, const struct snapshot *s)
+{
+    uint64_t counts[STATUS_MAX] = { 0 }, all = 0;
+    char key[16];
+
+    count_statuses(s, counts);
+    json_key(j, STR("statuses"));
+    json_object(j);
+    for (int i = 0; i < STATUS_MAX; i++) {
+        all += counts[i];
+        if (counts[i] == 0)
+            continue;
+        (void)snprintf(key, sizeof(key), "%d", i);
+        json_member_uint(j, key, counts[i]);
+    }
+    json_object_end(j);
+    json_member_uint(j, "requests", all);
+}
+
+/* --- the page ------------------------------------------------------------------------ */
+
+/* The specification's five keys. */
+static void write_headline(struct json *j, const struct snapshot *s)
+{
+    json_member_int(j, "pool_size", s->gauges[M_POOL_SIZE]);
+    json_member_int(j, "checked_in", s->gauges[M_POOL_IDLE]);
+    json_member_int(j, "checked_out", s->gauges[M_POOL_USED]);
+    json_member_int(j, "overflow", s->gauges[M_POOL_OVERFLOW]);
+    json_member_uint(j, "invalid", s->counters[M_POOL_INVALID]);
+}
+
+static void write_http(struct json *j, const struct snapshot *s, const struct router *router)
+{
+    json_key(j, STR("http"));
+    json_object(j);
+    write_statuses(j, s);
+    write_rows(j, s, &http_section);
+    json_key(j, STR("routes"));
+    write_series(j, s, SERIES_HTTP, router);
+    json_object_end(j);
+}
+
+static int64_t seconds_since(wall_ms then, wall_ms now) { return now > then ? (now - then) / MS_PER_S : 0; }
+
+static void write_worker(struct json *j, const struct worker_view *w, wall_ms now)
+{
+    json_object(j);
+    json_member_int(j, "index", w->index);
+    json_member_int(j, "pid", w->pid);
+    json_member_str(j, "state", str_of(worker_state_name(w->state)));
+    json_member_int(j, "rss_bytes", w->info.rss_bytes);
+    json_member_double(j, "cpu_seconds", w->info.cpu_seconds);
+    json_member_uint(j, "restarts", w->restarts);
+    json_member_int(j, "uptime_seconds", w->known ? seconds_since(w->started, now) : 0);
+    json_key(j, STR("heartbeat_age_ms"));
+    if (w->silence_ms < 0)
+        json_null(j);
+    else
+        json_int(j, w->silence_ms);
+    json_object_end(j);
+}
+
+static void write_workers(struct json *j, const struct snapshot *s)
+{
+    json_key(j, STR("workers"));
+    json_array(j);
+    for (size_t i = 0; i < s->worker_count; i++)
+        write_worker(j, &s->workers[i], s->taken);
+    json_array_end(j);
+}
+
+static void write_process(struct json *j, const struct snapshot *s)
+{
+    json_key(j, STR("process"));
+    json_object(j);
+    json_member_int(j, "rss_bytes", s->processes.rss_bytes);
+    json_member_double(j, "cpu_seconds", s->processes.cpu_seconds);
+    json_member_int(j, "threads", s->processes.threads);
+    json_member_int(j, "open_fds", s->processes.open_fds);
+    json_member_int(j, "uptime_seconds", s->started > 0 ? seconds_since(s->started, s->taken) : 0);
+    json_member_str(j, "version", STR(SANAD_VERSION));
+    json_object_end(j);
+}
+
+void exposition_json(const struct snapshot *s, const struct router *router, struct buf *out)
+{
+    struct json j;
+
+    json_init(&j, out);
+    json_object(&j);
+    write_headline(&j, s);
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        json_key(&j, str_of(sections[i].key));
+        json_object(&j);
+        write_rows(&j, s, &sections[i]);
+        json_object_end(&j);
+    }
+    write_http(&j, s, router);
+    json_key(&j, STR("statements"));
+    write_series(&j, s, SERIES_STATEMENT, router);
+    write_workers(&j, s);
+    write_process(&j, s);
+    json_object_end(&j);
+}

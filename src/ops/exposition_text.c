@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* Prometheus and OpenMetrics text. They differ in little: OpenMetrics names a
+ * counter's family without its "_total", knows the type "info", and ends with
+ * "# EOF". Bounds are written as floats ("1.0") in both, so that a series keeps
+ * its labels when a collector changes from one to the other. */
+#include "ops/exposition.h"
+
+#include "db/statement.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LABELS_MAX = 512, BOUND_SIZE = 16 };
+
+struct text {
+    struct buf                *out;
+    const struct snapshot     *snapshot;
+    const struct router       *router;
+    enum exposition_text_kind  kind;
+    char                       bounds[METRIC_BUCKETS][BOUND_SIZE];
+};
+
+/* --- families, samples, labels -------------------------------------------------- */
+
+static void family(struct text *t, const char *name, const char *type, const char *help)
+{
+    struct str base = str_of(name);
+
+    if (t->kind == EXPOSITION_OPENMETRICS && str_ends_with(base, STR("_total")))
+        base.len -= STR("_total").len;
+    buf_printf(t->out, "# HELP " STR_FMT " %s\n# TYPE " STR_FMT " %s\n", STR_ARG(base), help, STR_ARG(base), type);
+}
+
+/* Appends name="value" to a list of labels; a list that is full stays as it is. */
+static void label(struct buf *labels, const char *name, struct str value)
+{
+    if (labels->len > 0)
+        buf_byte(labels, ',');
+    buf_printf(labels, "%s=\"", name);
+    for (size_t i = 0; i < value.len; i++) {
+        const char c = value.ptr[i];
+        if (c == '\\' || c == '"')
+            buf_byte(labels, '\\');
+        if (c == '\n')
+            buf_cstr(labels, "\\n");
+        else
+            buf_byte(labels, c);
+    }
+    buf_byte(labels, '"');
+}
+
+static void label_number(struct buf *labels, const char *name, unsigned value)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof(text), "%u", value);
+    label(labels, name, str_of(text));
+}
+
+static void sample_start(struct text *t, const char *name, const char *suffix, struct str labels)
+{
+    buf_cstr(t->out, name);
+    buf_cstr(t->out, suffix);
+    if (labels.len > 0)
+        buf_printf(t->out, "{" STR_FMT "}", STR_ARG(labels));
+    buf_byte(t->out, ' ');
+}
+
+static void sample_uint(struct text *t, const char *name, struct str labels, uint64_t value)
+{
+    sample_start(t, name, "", labels);
+    buf_uint(t->out, value);
+    buf_byte(t->out, '\n');
+}
+
+static void sample_double(struct text *t, const char *name, struct str labels, double value)
+{
+    sample_start(t, name, "", labels);
+    if (fabs(value) < 1e15 && value == trunc(value))
+        buf_int(t->out, (int64_t)value);
+    else
+        buf_printf(t->out, "%.15g", value);
+    buf_byte(t->out, '\n');
+}
+
+static void prepare_bounds(struct text *t)
+{
+    for (int i = 0; i < METRIC_BUCKETS - 1; i++) {
+        const double bound = metric_bounds[i];
+        (void)snprintf(t->bounds[i], BOUND_SIZE, bound == trunc(bound) ? "%.1f" : "%g", bound);
+    }
+    memcpy(t->bounds[METRIC_BUCKETS - 1], "+Inf", sizeof("+Inf"));
+}
+
+static void bucket(struct text *t, const char *name, struct str labels, const char *bound)
+{
+    buf_cstr(t->out, name);
+    buf_cstr(t->out, "_bucket{");
+    buf_str(t->out, labels);
+    buf_cstr(t->out, labels.len > 0 ? ",le=\"" : "le=\"");
+    buf_cstr(t->out, bound);
+    buf_cstr(t->out, "\"} ");
+}
+
+static void histogram(struct text *t, const char *name, struct str labels, const struct histogram_sum *sum)
+{
+    uint64_t cumulative = 0;
+
+    for (int i = 0; i < METRIC_BUCKETS; i++) {
+        cumulative += sum->buckets[i];
+        bucket(t, name, labels, t->bounds[i]);
+        buf_uint(t->out, cumulative);
+        buf_byte(t->out, '\n');
+    }
+    sample_start(t, name, "_sum", labels);
+    buf_printf(t->out, "%" PRIu64 ".%09" PRIu64 "\n", sum->sum_ns / NS_PER_S, sum->sum_ns % NS_PER_S);
+    sample_start(t, name, "_count", labels);
+    buf_uint(t->out, cumulative);
+    buf_byte(t->out, '\n');
+}
+
+/* --- the tables of base/metrics.h --------------------------------------------------- */
+
+static void write_counters(struct text *t)
+{
+    for (int i = 0; i < METRIC_COUNTER_COUNT; i++) {
+        const struct metric_info *info = &metric_counter_info[i];
+        family(t, info->name, "counter", info->help);
+        sample_uint(t, info->name, STR_EMPTY, t->snapshot->counters[i]);
+    }
+}
+
+/* A gauge that counts milliseconds is shown in seconds, the base unit. */
+static void write_gauge(struct text *t, const struct metric_info *info, int64_t value)
+{
+    static const char in_ms[] = "_milliseconds";
+    const struct str name = str_of(info->name);
+    char in_seconds[128];
+
+    if (!str_ends_with(name, STR(in_ms))) {
+        family(t, info->name, "gauge", info->help);
+        sample_double(t, info->name, STR_EMPTY, (double)value);
+        return;
+    }
+    (void)snprintf(in_seconds, sizeof(in_seconds), "%.*s_seconds", (int)(name.len - STR(in_ms).len), name.ptr);
+    family(t, in_seconds, "gauge", info->help);
+    sample_double(t, in_seconds, STR_EMPTY, (double)value / MS_PER_S);
+}
+
+static void write_gauges(struct text *t)
+{
+    for (int i = 0; i < METRIC_GAUGE_COUNT; i++)
+        write_gauge(t, &metric_gauge_info[i], t->snapshot->gauges[i]);
+}
+
+static void write_histograms(struct text *t)
+{
+    for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++) {
+        const struct metric_info *info = &metric_histogram_info[i];
+        family(t, info->name, "histogram", info->help);
+        histogram(t, info->name, STR_EMPTY, &t->snapshot->histograms[i]);
+    }
+}
+
+/* --- series ---------------------------------------------------------------------------- */
+
+static void label_http(const struct text *t, const struct series_row *row, struct buf *labels)
+{
+    label(labels, "http_request_method", str_of(exposition_method(row->b)));
+    label(labels, "http_route", str_of(exposition_route(t->router, row->a)));
+    label_number(labels, "http_response_status_code", row->c);
+}
+
+static void label_statement(const struct text *t, const struct series_row *row, struct buf *labels)
+{
+    (void)t;
+    label(labels, "db_operation_name", str_of(db_statement_name(row->a)));
+    if (row->c != OK)
+        label(labels, "error_type", str_of(err_name((enum err)row->c)));
+}
+
+static void label_nothing(const struct text *t, const struct series_row *row, struct buf *labels)
+{
+    (void)t, (void)row, (void)labels;
+}
+
+static const struct series_family {
+    enum series_kind kind;
+    const char      *name, *help;
+    void           (*label)(const struct text *t, const struct series_row *row, struct buf *labels);
+} series_families[] = {
+    { SERIES_HTTP, "http_server_request_duration_seconds",
+      "Time from a request's head to its response, by route and status", label_http },
+    { SERIES_STATEMENT, "db_client_operation_duration_seconds", "Time of a database statement, by its name and error",
+      label_statement },
+    { SERIES_OTHER, "unlabelled_duration_seconds", "What found no free series any more, of all kinds", label_nothing },
+};
+
+static void write_series(struct text *t, const struct series_family *f)
+{
+    char memory[LABELS_MAX];
+    struct buf labels;
+    bool begun = false;
+
+    for (size_t i = 0; i < t->snapshot->series_count; i++) {
+        const struct series_row *row = &t->snapshot->series[i];
+        if (row->kind != f->kind)
+            continue;
+        if (!begun)
+            family(t, f->name, "histogram", f->help);
+        begun = true;
+        buf_init_fixed(&labels, memory, sizeof(memory));
+        f->label(t, row, &labels);
+        histogram(t, f->name, buf_view(&labels), &row->sum);
+    }
+}
+
+/* --- workers and processes ---------------------------------------------------------------- */
+
+static double worker_up(const struct worker_view *w) { return w->state == WORKER_READY; }
+static double worker_restarts(const struct worker_view *w) { return (double)w->restarts; }
+static double worker_rss(const struct worker_view *w) { return (double)w->info.rss_bytes; }
+static double worker_cpu(const struct worker_view *w) { return w->info.cpu_seconds; }
+static double worker_fds(const struct worker_view *w) { return (double)w->info.open_fds; }
+static double worker_started(const struct worker_view *w) { return (double)w->started / MS_PER_S; }
+static double worker_silence(const struct worker_view *w) { return (double)w->silence_ms / MS_PER_S; }
+
+static bool always(const struct worker_view *w) { return w->index >= 0; }
+static bool when_known(const struct worker_view *w) { return w->known; }
+static bool when_beating(const struct worker_view *w) { return w->known && w->silence_ms >= 0; }
+
+static const struct worker_family {
+    const char *name, *type, *help;
+    double    (*value)(const struct worker_view *w);
+    bool      (*shown)(const struct worker_view *w);
+} worker_families[] = {
+    { "worker_up",                    "gauge",   "Whether the worker serves",  worker_up,       always       },
+    { "worker_restarts_total",        "counter", "Times it was replaced",      worker_restarts, always       },
+    { "worker_resident_memory_bytes", "gauge",   "Resident memory",            worker_rss,      when_known   },
+    { "worker_cpu_seconds_total",     "counter", "Processor time",             worker_cpu,      when_known   },
+    { "worker_open_fds",              "gauge",   "Open file descriptors",      worker_fds,      when_known   },
+    { "worker_start_time_seconds",    "gauge",   "Start, in Unix time",        worker_started,  when_known   },
+    { "worker_heartbeat_age_seconds", "gauge",   "Since its loop last turned", worker_silence,  when_beating },
+};
+
+static void write_worker_family(struct text *t, const struct worker_family *f)
+{
+    char memory[LABELS_MAX];
+    struct buf labels;
+
+    family(t, f->name, f->type, f->help);
+    for (size_t i = 0; i < t->snapshot->worker_count; i++) {
+        const struct worker_view *w = &t->snapshot->workers[i];
+        if (!f->shown(w))
+            continue;
+        buf_init_fixed(&labels, memory, sizeof(memory));
+        label_number(&labels, "worker", (unsigned)w->index);
+        sample_double(t, f->name, buf_view(&labels), f->value(w));
+    }
+}
+
+static void write_value(struct text *t, const char *name, const char *type, const char *help, double value)
+{
+    family(t, name, type, help);
+    sample_double(t, name, STR_EMPTY, value);
+}
+
+/* The node as if it were one process. */
+static void write_processes(struct text *t)
+{
+    const struct process_info *p = &t->snapshot->processes;
+
+    write_value(t, "process_cpu_seconds_total", "counter", "Processor time of all processes, dead workers included",
+                p->cpu_seconds);
+    write_value(t, "process_resident_memory_bytes", "gauge", "Resident memory of all processes", (double)p->rss_bytes);
+    write_value(t, "process_virtual_memory_bytes", "gauge", "Virtual memory of all processes",
+                (double)p->virtual_bytes);
+    write_value(t, "process_threads", "gauge", "Threads of all processes", (double)p->threads);
+    write_value(t, "process_open_fds", "gauge", "Open file descriptors of all processes", (double)p->open_fds);
+    write_value(t, "process_max_fds", "gauge", "File descriptors that all processes may open",
+                (double)p->max_fds);
+    if (t->snapshot->started > 0)
+        write_value(t, "process_start_time_seconds", "gauge", "When the master started, in Unix time",
+                    (double)t->snapshot->started / MS_PER_S);
+}
+
+/* In OpenMetrics the family of an info sample goes without "_info". */
+static void write_build_info(struct text *t)
+{
+    char memory[LABELS_MAX];
+    struct buf labels;
+
+    if (t->kind == EXPOSITION_OPENMETRICS)
+        family(t, "build", "info", "What is running");
+    else
+        family(t, "build_info", "gauge", "What is running");
+    buf_init_fixed(&labels, memory, sizeof(memory));
+    label(&labels, "version", STR(SANAD_VERSION));
+    sample_uint(t, "build_info", buf_view(&labels), 1);
+}
+
+void exposition_text(const struct snapshot *s, const struct router *router, enum exposition_text_kind kind,
+                     struct buf *out)
+{
+    struct text t = { .out = out, .snapshot = s, .router = router, .kind = kind };
+
+    prepare_bounds(&t);
+    write_build_info(&t);
+    write_counters(&t);
+    write_gauges(&t);
+    write_histograms(&t);
+    for (size_t i = 0; i < sizeof(series_families) / sizeof(series_families[0]); i++)
+        write_series(&t, &series_families[i]);
+    for (size_t i = 0; i < sizeof(worker_families) / sizeof(worker_families[0]); i++)
+        write_worker_family(&t, &worker_families[i]);
+    write_processes(&t);
+    if (kind == EXPOSITION_OPENMETRICS)
+        buf_cstr(out, "# EOF\n");
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/slots.h"
+
+#include <assert.h>
+
+struct state_row { const char *name; unsigned next; };
+
+static const struct state_row states[WORKER_STATE_COUNT] = {
+#define X(name, text, next) [name] = { text, next },
+    WORKER_STATES(X)
+#undef X
+};
+
+void slots_init(struct worker_slots *slots, int count)
+{
+    slots->count = count < WORKERS_MAX ? count : WORKERS_MAX;
+    atomic_init(&slots->master_pid, 0);
+    atomic_init(&slots->started_ms, 0);
+    for (int i = 0; i < WORKERS_MAX; i++)
+        slots->rows[i] = (struct worker_slot){ 0 };
+}
+
+enum worker_state slot_state(const struct worker_slot *slot)
+{
+    return (enum worker_state)atomic_load_explicit(&slot->state, memory_order_relaxed);
+}
+
+void slot_move(struct worker_slot *slot, enum worker_state to)
+{
+    const enum worker_state from = slot_state(slot);
+
+    assert(from == to || states[from].next & 1u << to);
+    (void)from;
+    atomic_store_explicit(&slot->state, (int32_t)to, memory_order_relaxed);
+}
+
+const char *worker_state_name(enum worker_state state)
+{
+    return (size_t)state < WORKER_STATE_COUNT ? states[state].name : "unknown";
+}
+
+void slot_beat(struct worker_slot *slot)
+{
+    atomic_store_explicit(&slot->heartbeat_ns, clock_mono(), memory_order_relaxed);
+}
+
+int64_t slot_silence_ms(const struct worker_slot *slot, mono_ns now)
+{
+    const mono_ns last = atomic_load_explicit(&slot->heartbeat_ns, memory_order_relaxed);
+
+    if (last == 0)
+        return -1;
+    return now > last ? (now - last) / NS_PER_MS : 0;
+}
+
+bool slots_all_ready(const struct worker_slots *slots)
+{
+    for (int i = 0; i < slots->count; i++) {
+        if (slot_state(&slots->rows[i]) != WORKER_READY)
+            return false;
+    }
+    return true;
+}

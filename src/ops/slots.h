@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What the processes of a node know of each other: a slot a worker, in shared
+ * memory.
+ *
+ * Each member has one writer, so a worker killed at any instruction leaves
+ * nothing half done: `state` and `heartbeat_ns` are the worker's while it
+ * lives, everything else (and `state` before the fork and after the death) is
+ * the master's. Everybody may read everything, with relaxed atomics.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+enum { WORKERS_MAX = 256 };
+
+/* X(name, text, next states as bits: 1 << state) */
+#define WORKER_STATES(X)                                                                               \
+    X(WORKER_NONE,     "none",     1 << WORKER_STARTING)                          /* never forked    */ \
+    X(WORKER_STARTING, "starting", 1 << WORKER_READY | 1 << WORKER_DRAINING | 1 << WORKER_DEAD)         \
+    X(WORKER_READY,    "ready",    1 << WORKER_DRAINING | 1 << WORKER_DEAD)       /* serves          */ \
+    X(WORKER_DRAINING, "draining", 1 << WORKER_DEAD)                              /* accepts no more */ \
+    X(WORKER_DEAD,     "dead",     1 << WORKER_STARTING)                          /* reaped          */
+
+enum worker_state {
+#define X(name, text, next) name,
+    WORKER_STATES(X)
+#undef X
+    WORKER_STATE_COUNT
+};
+
+struct worker_slot {
+    _Atomic int32_t  pid;            /* master; 0 while none lives                     */
+    _Atomic int32_t  state;          /* enum worker_state                              */
+    _Atomic int64_t  started_ms;     /* master; wall clock of the last fork            */
+    _Atomic int64_t  heartbeat_ns;   /* worker; monotonic clock, about twice a second  */
+    _Atomic uint64_t restarts;       /* master; forks beyond the first                 */
+    _Atomic uint32_t generation;     /* master; forks in all                           */
+};
+
+struct worker_slots {
+    int32_t            count;        /* set once, before the first fork                */
+    _Atomic int32_t    master_pid;   /* 0: no master                                   */
+    _Atomic int64_t    started_ms;   /* master; wall clock of its own start            */
+    struct worker_slot rows[WORKERS_MAX];
+};
+
+/* Empties the slots; count is cut to WORKERS_MAX. */
+void slots_init(struct worker_slots *slots, int count);
+
+/* The one way in which a state changes; asserts that the table allows it. To
+ * the state it has already: nothing happens. */
+void slot_move(struct worker_slot *slot, enum worker_state to);
+enum worker_state slot_state(const struct worker_slot *slot);
+const char *worker_state_name(enum worker_state state);   /* "ready"; never NULL */
+
+/* "I am alive": the worker's, from its loop. */
+void slot_beat(struct worker_slot *slot);
+
+/* Milliseconds since the last beat; -1 when there was none yet. */
+int64_t slot_silence_ms(const struct worker_slot *slot, mono_ns now);
+
+bool slots_all_ready(const struct worker_slots *slots);

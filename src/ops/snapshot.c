@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/snapshot.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* --- histograms -------------------------------------------------------------- */
+
+double histogram_quantile(const struct histogram_sum *sum, double q)
+{
+    const double rank = q * (double)sum->count;
+    double below = 0;
+
+    if (sum->count == 0)
+        return 0;
+    for (int i = 0; i < METRIC_BUCKETS - 1; i++) {
+        const double in_bucket = (double)sum->buckets[i];
+        const double lower = i > 0 ? metric_bounds[i - 1] : 0;
+        if (in_bucket > 0 && below + in_bucket >= rank)
+            return lower + (metric_bounds[i] - lower) * (rank - below) / in_bucket;
+        below += in_bucket;
+    }
+    return metric_bounds[METRIC_BUCKETS - 2];
+}
+
+void histogram_merge(struct histogram_sum *to, const struct histogram_sum *from)
+{
+    for (int i = 0; i < METRIC_BUCKETS; i++)
+        to->buckets[i] += from->buckets[i];
+    to->count += from->count;
+    to->sum_ns += from->sum_ns;
+}
+
+/* --- metrics ------------------------------------------------------------------- */
+
+static int64_t largest_gauge(const struct node *node, enum metric_gauge id)
+{
+    int64_t largest = 0;
+
+    for (size_t i = 0; i < node->page_count; i++) {
+        const int64_t value = atomic_load_explicit(&node->pages[i].gauges[id], memory_order_relaxed);
+        if (value > largest)
+            largest = value;
+    }
+    return largest;
+}
+
+static void take_metrics(const struct node *node, struct snapshot *s)
+{
+    for (int i = 0; i < METRIC_COUNTER_COUNT; i++)
+        s->counters[i] = metric_sum_counter(node->pages, node->page_count, (enum metric_counter)i);
+    for (int i = 0; i < METRIC_GAUGE_COUNT; i++)
+        s->gauges[i] = metric_sum_gauge(node->pages, node->page_count, (enum metric_gauge)i);
+    for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
+        metric_sum_histogram(node->pages, node->page_count, (enum metric_histogram)i, &s->histograms[i]);
+    s->gauges[M_POOL_OLDEST_WAIT_MS] = largest_gauge(node, M_POOL_OLDEST_WAIT_MS);
+    if (s->gauges[M_POOL_OVERFLOW] < 0)
+        s->gauges[M_POOL_OVERFLOW] = 0;
+}
+
+/* --- series ---------------------------------------------------------------------- */
+
+struct series_list { struct snapshot *snapshot; struct arena *arena; size_t room; };
+
+static void keep_series(void *arg, enum series_kind kind, unsigned a, unsigned b, unsigned c,
+                        const struct histogram_sum *sum)
+{
+    struct series_list *list = arg;
+    struct snapshot *s = list->snapshot;
+
+    if (s->series_count == list->room) {
+        const size_t room = list->room ? list->room * 2 : 64;
+        void *grown = arena_grow(list->arena, s->series, list->room * sizeof(*s->series), room * sizeof(*s->series));
+        if (!grown)
+            return;   /* the arena remembers */
+        s->series = grown;
+        list->room = room;
+    }
+    s->series[s->series_count++] = (struct series_row){ kind, a, b, c, *sum };
+}
+
+static int order(const void *left, const void *right)
+{
+    const struct series_row *l = left, *r = right;
+    const unsigned ls[] = { (unsigned)l->kind, l->a, l->b, l->c }, rs[] = { (unsigned)r->kind, r->a, r->b, r->c };
+
+    for (int i = 0; i < 4; i++) {
+        if (ls[i] != rs[i])
+            return ls[i] < rs[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+static void take_series(const struct node *node, struct snapshot *s, struct arena *arena)
+{
+    struct series_list list = { .snapshot = s, .arena = arena };
+
+    metric_sum_series(node->pages, node->page_count, keep_series, &list);
+    if (s->series_count > 1)
+        qsort(s->series, s->series_count, sizeof(*s->series), order);
+}
+
+/* --- processes --------------------------------------------------------------------- */
+
+static int64_t add_known(int64_t sum, int64_t value) { return value < 0 ? sum : sum + value; }
+
+static void add_process(struct process_info *sum, const struct process_info *p)
+{
+    sum->rss_bytes += p->rss_bytes;
+    sum->virtual_bytes += p->virtual_bytes;
+    sum->cpu_seconds += p->cpu_seconds;
+    sum->threads += p->threads;
+    sum->open_fds = add_known(sum->open_fds, p->open_fds);
+    sum->max_fds = add_known(sum->max_fds, p->max_fds);
+}
+
+static struct worker_view view_worker(const struct worker_slot *slot, int index)
+{
+    struct worker_view v = {
+        .index = index,
+        .pid = atomic_load_explicit(&slot->pid, memory_order_relaxed),
+        .state = slot_state(slot),
+        .restarts = atomic_load_explicit(&slot->restarts, memory_order_relaxed),
+        .started = atomic_load_explicit(&slot->started_ms, memory_order_relaxed),
+        .silence_ms = slot_silence_ms(slot, clock_mono()),
+    };
+
+    v.known = v.state != WORKER_DEAD && v.state != WORKER_NONE && process_info_read(v.pid, &v.info);
+    return v;
+}
+
+/* The master's, with what its dead workers used; a process without a master is
+ * its own. */
+static void add_master(const struct node *node, struct snapshot *s)
+{
+    const int pid = atomic_load_explicit(&node->slots->master_pid, memory_order_relaxed);
+    struct process_info master;
+
+    if (!process_info_read(pid ? pid : getpid(), &master))
+        return;
+    add_process(&s->processes, &master);
+    s->processes.cpu_seconds += master.children_cpu_seconds;
+}
+
+static void take_processes(const struct node *node, struct snapshot *s, struct arena *arena)
+{
+    s->workers = arena_array(arena, struct worker_view, (size_t)node->slots->count);
+    if (!s->workers)
+        return;
+    for (int i = 0; i < node->slots->count; i++) {
+        s->workers[i] = view_worker(&node->slots->rows[i], i);
+        if (s->workers[i].known)
+            add_process(&s->processes, &s->workers[i].info);
+    }
+    s->worker_count = (size_t)node->slots->count;
+    s->started = atomic_load_explicit(&node->slots->started_ms, memory_order_relaxed);
+    add_master(node, s);
+}
+
+struct snapshot *snapshot_take(const struct node *node, struct arena *arena)
+{
+    struct snapshot *s = arena_new(arena, struct snapshot);
+
+    if (!s)
+        return NULL;
+    s->taken = clock_wall();
+    take_metrics(node, s);
+    take_series(node, s, arena);
+    take_processes(node, s, arena);
+    return arena->full ? NULL : s;
+}

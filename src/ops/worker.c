@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops/worker.h"
+
+#include "base/log.h"
+
+#include <signal.h>
+
+enum { HEARTBEAT_MS = 500 };
+
+static const int stop_signals[] = { SIGTERM, SIGINT };
+
+static void stop_once(struct worker_watch *watch)
+{
+    if (watch->stopping)
+        return;
+    watch->stopping = true;
+    slot_move(watch->slot, WORKER_DRAINING);
+    if (watch->stop)
+        watch->stop(watch->arg);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    stop_once(handle->data);
+}
+
+/* Nobody ever writes to the lifeline: readable means its other end is closed. */
+static void on_lifeline(uv_poll_t *handle, int status, int events)
+{
+    (void)status, (void)events;
+    (void)uv_poll_stop(handle);
+    struct worker_watch *watch = handle->data;
+    if (!watch->stopping)
+        log_text(LOG_WARNING, "the master process is gone; finishing what is under way");
+    stop_once(watch);
+}
+
+static void on_heartbeat(uv_timer_t *handle)
+{
+    const struct worker_watch *watch = handle->data;
+    slot_beat(watch->slot);
+}
+
+static void adopt(uv_handle_t *handle, struct worker_watch *watch)
+{
+    handle->data = watch;
+    uv_unref(handle);
+}
+
+static int watch_signals(struct worker_watch *watch, uv_loop_t *loop)
+{
+    int failure = 0;
+
+    for (size_t i = 0; i < 2 && failure == 0; i++) {
+        (void)uv_signal_init(loop, &watch->signals[i]);
+        adopt((uv_handle_t *)&watch->signals[i], watch);
+        failure = uv_signal_start(&watch->signals[i], on_signal, stop_signals[i]);
+    }
+    return failure;
+}
+
+static int watch_lifeline(struct worker_watch *watch, uv_loop_t *loop, int fd)
+{
+    if (fd < 0)
+        return 0;
+    int failure = uv_poll_init(loop, &watch->lifeline, fd);
+    if (failure != 0)
+        return failure;
+    adopt((uv_handle_t *)&watch->lifeline, watch);
+    watch->has_lifeline = true;
+    return uv_poll_start(&watch->lifeline, UV_READABLE | UV_DISCONNECT, on_lifeline);
+}
+
+int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, struct worker_slot *slot, int lifeline_fd)
+{
+    *watch = (struct worker_watch){ .slot = slot };
+    slot_beat(slot);
+    (void)uv_timer_init(loop, &watch->heartbeat);
+    adopt((uv_handle_t *)&watch->heartbeat, watch);
+    (void)uv_timer_start(&watch->heartbeat, on_heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
+    const int failure = watch_signals(watch, loop);
+    return failure ? failure : watch_lifeline(watch, loop, lifeline_fd);
+}
+
+void worker_watch_on_stop(struct worker_watch *watch, void (*stop)(void *arg), void *arg)
+{
+    watch->stop = stop;
+    watch->arg = arg;
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (handle->data && !uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void worker_watch_close(struct worker_watch *watch)
+{
+    close_handle((uv_handle_t *)&watch->heartbeat);
+    for (size_t i = 0; i < 2; i++)
+        close_handle((uv_handle_t *)&watch->signals[i]);
+    if (watch->has_lifeline)
+        close_handle((uv_handle_t *)&watch->lifeline);
+}

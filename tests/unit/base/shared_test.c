@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/shared.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void test_shared_open__memory_is_zero(void **state)
+{
+    static const char zeroes[4096];
+    struct shared s;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 1 << 20), 0);
+    assert_memory_equal(shared_take(&s, sizeof(zeroes)), zeroes, sizeof(zeroes));
+    shared_close(&s);
+}
+
+static void test_shared_open__reports_what_the_system_refuses(void **state)
+{
+    struct shared s = { 0 };
+
+    (void)state;
+    assert_int_not_equal(shared_open(&s, 0), 0);
+    assert_null(s.base);
+    shared_close(&s);
+}
+
+static void test_shared_take__parts_are_aligned_and_apart(void **state)
+{
+    struct shared s;
+    char *a, *b, *c;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    a = shared_take(&s, 1);
+    b = shared_take(&s, 64);
+    c = shared_take(&s, 65);
+    assert_int_equal((uintptr_t)a % 64, 0);
+    assert_int_equal(b - a, 64);
+    assert_int_equal(c - b, 64);
+    assert_int_equal((char *)shared_take(&s, 1) - c, 128);
+    shared_close(&s);
+}
+
+static void test_shared_take__refuses_what_does_not_fit(void **state)
+{
+    struct shared s;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    assert_null(shared_take(&s, 4097));
+    assert_null(shared_take(&s, SIZE_MAX));
+    assert_non_null(shared_take(&s, 4033));
+    assert_null(shared_take(&s, 1));
+    shared_close(&s);
+}
+
+static void test_shared_take__a_child_writes_what_the_parent_reads(void **state)
+{
+    struct shared s;
+    char *part;
+    pid_t child;
+    int status;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    part = shared_take(&s, 16);
+    child = fork();
+    if (child == 0) {
+        memcpy(part, "from the child", 15);
+        _exit(0);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_string_equal(part, "from the child");
+    shared_close(&s);
+}
+
+static void test_shared_close__may_be_repeated(void **state)
+{
+    struct shared s;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    shared_close(&s);
+    assert_null(s.base);
+    shared_close(&s);
+    assert_null(shared_take(&s, 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shared_open__memory_is_zero),
+        cmocka_unit_test(test_shared_open__reports_what_the_system_refuses),
+        cmocka_unit_test(test_shared_take__parts_are_aligned_and_apart),
+        cmocka_unit_test(test_shared_take__refuses_what_does_not_fit),
+        cmocka_unit_test(test_shared_take__a_child_writes_what_the_parent_reads),
+        cmocka_unit_test(test_shared_close__may_be_repeated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
