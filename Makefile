@@ -10,7 +10,7 @@
 
 RELEASE  := --buildtype=release -Db_lto=true $(if $(WERROR),-Dwerror=true)
 SANITIZE := --buildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true
-FUZZING  := $(SANITIZE) -Db_lundef=false
+FUZZING  := $(SANITIZE) -Db_lundef=false -Dc_args=-fsanitize=fuzzer-no-link
 SECONDS  ?= 30
 
 # $(call configure,FOLDER,OPTIONS): once; its talk is shown only when it fails.
@@ -42,7 +42,7 @@ bench: ## measure against nginx, a bare epoll loop and the Python stack (QUICK=1
 
 fuzz: ## run each fuzz target for SECONDS (30)
 	@scripts/bootstrap test
-	@CC=clang; export CC; $(call configure,build-fuzz,$(FUZZING) -Dfuzz=true)
+	@CC=clang; export CC; $(call configure,build-fuzz,$(FUZZING))
 	@exec scripts/fuzz build-fuzz $(SECONDS)
 
 format: ## clang-format on all C files

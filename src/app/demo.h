@@ -29,7 +29,7 @@ struct demo_options {
 /* What was made. */
 struct demo_counts { int64_t spas, users, templates, certificates, candidate_forms, hiring_forms; };
 
-struct demo_error { char text[256]; };
+struct demo_error { char text[640]; };
 
 /* Fills a migrated database that holds no rows yet; E_CONFLICT if it has any.
  * On failure nothing has changed, and ret_error has a sentence for the operator. */

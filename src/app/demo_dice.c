@@ -36,7 +36,6 @@ struct demo_person dice_person(struct demo_dice *d, const struct demo_place *pla
         .given = female ? names->female[given] : names->male[given],
         .family = names->family[family],
         .female = female,
-        .region = region,
     };
 }
 

@@ -20,11 +20,7 @@ struct demo_dice { struct random random; struct arena *arena; };
 /* Days since 1970-01-01. */
 typedef int32_t demo_day;
 
-struct demo_person {
-    const char         *given, *family;
-    bool                female;
-    enum demo_region_id region;
-};
+struct demo_person { const char *given, *family; bool female; };
 
 struct demo_home {
     const struct demo_place *place;

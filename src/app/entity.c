@@ -18,11 +18,13 @@ static void put_time(struct json *j, const struct db_value *v)
 
 typedef void put_fn(struct json *j, const struct db_value *v);
 
+/* clang-format off */
 static put_fn *const put[FIELD_KINDS] = {
     [FIELD_TEXT]  = put_text, [FIELD_DATE]   = put_text, [FIELD_TIME]  = put_time, [FIELD_MONEY] = put_int,
     [FIELD_INT]   = put_int,  [FIELD_BOOL]   = put_bool, [FIELD_ENUM]  = put_text, [FIELD_LIST]  = put_json,
     [FIELD_IMAGE] = put_text, [FIELD_OBJECT] = put_json, [FIELD_REF]   = put_int,
 };
+/* clang-format on */
 
 void entity_members(struct json *j, const struct field *fields, size_t count, const struct db_value *values)
 {

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/service_parts.h"
 #include "base/coro.h"
@@ -30,6 +31,9 @@ enum {
 
 static const double HEADER_TIMEOUT_S = 10, BODY_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 60;
 static const int BODY_MIN_RATE = 500;
+
+/* A worker cuts its connections before the master loses patience with it. */
+static const double PATIENCE_PART = 0.9;
 
 /* Everything that a worker owns. */
 struct keeper {
@@ -228,18 +232,28 @@ static void on_out_of_patience(uv_timer_t *timer)
 static void on_stop(void *arg)
 {
     struct keeper *k = arg;
+    const uint64_t patience_ms = (uint64_t)(k->node->settings->graceful_timeout_s * PATIENCE_PART * MS_PER_S);
 
-    uv_timer_start(&k->patience, on_out_of_patience, (uint64_t)(k->node->settings->graceful_timeout_s * MS_PER_S), 0);
+    uv_timer_start(&k->patience, on_out_of_patience, patience_ms, 0);
     server_drain(k->worker.server, on_drained, k);
 }
 
 /* ---- the life ----------------------------------------------------------------------------- */
 
+/* The server listens on a duplicate: the worker's own descriptor would keep the
+ * queue open when the server has stopped listening. */
+static bool listen_on(struct keeper *k, int fd)
+{
+    const int failed = server_listen(k->worker.server, fd, k->node->settings->backlog);
+
+    close(fd);
+    return failed == 0;
+}
+
 static bool open_parts(struct keeper *k, const struct worker_seat *seat)
 {
     return worker_watch_start(&k->watch, &k->loop, seat->slot, seat->lifeline) == 0 && open_access_log(k) &&
-           open_database(k) && open_cache(k) && open_server(k) &&
-           server_listen(k->worker.server, seat->socket, k->node->settings->backlog) == 0;
+           open_database(k) && open_cache(k) && open_server(k) && listen_on(k, seat->socket);
 }
 
 int service_worker_main(void *arg, const struct worker_seat *seat)

@@ -4,9 +4,11 @@
 
 enum { ARG_SKIP, ARG_LIMIT, ARG_CITY };
 
+/* clang-format off */
 /* X(column), in the order of the SELECT, after the id */
-#define SPA_COLUMNS(X) \
-    X(code) X(name) X(address) X(area) X(city) X(state) X(country) X(pincode) X(phone_number) X(email) X(website) X(logo)
+#define SPA_COLUMNS(X)                                                      \
+    X(code) X(name) X(address) X(area) X(city) X(state) X(country)          \
+    X(pincode) X(phone_number) X(email) X(website) X(logo)
 
 static const struct field columns[] = {
     { .name = "id", .kind = FIELD_INT },
@@ -14,6 +16,7 @@ static const struct field columns[] = {
     SPA_COLUMNS(X)
 #undef X
 };
+/* clang-format on */
 enum { COLUMN_COUNT = sizeof(columns) / sizeof(columns[0]) };
 
 #define X(column) ", " #column

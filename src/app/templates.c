@@ -4,6 +4,7 @@
 
 enum { ARG_CATEGORY, ARG_VARIANT };
 
+/* clang-format off */
 /* X(column, kind), in the order of the SELECT, after the id */
 #define TEMPLATE_COLUMNS(X)               \
     X(name,             FIELD_TEXT)       \
@@ -32,9 +33,11 @@ static const struct field columns[TEMPLATE_COLUMN_COUNT] = {
     TEMPLATE_COLUMNS(X)
 #undef X
 };
+/* clang-format on */
 
 #define X(column, kind) ", " #column
-#define SELECT_PUBLIC "SELECT id" TEMPLATE_COLUMNS(X) " FROM certificate_templates WHERE is_public = 1 AND is_active = 1"
+#define SELECT_PUBLIC \
+    "SELECT id" TEMPLATE_COLUMNS(X) " FROM certificate_templates WHERE is_public = 1 AND is_active = 1"
 
 /* Nobody has so many templates; a list has an end all the same. */
 #define AT_MOST " LIMIT 1000"

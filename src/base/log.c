@@ -81,11 +81,6 @@ static void write_out(const char *p, size_t n)
 
 /* ---- values: a text is cut to what fits ------------------------------------- */
 
-struct mark {
-    size_t len;
-    struct json json;
-};
-
 typedef void put_fn(struct line *line, const char *name, struct str s);
 
 /* The first `len` bytes, without the part of a character at their end. */
@@ -98,19 +93,19 @@ static struct str clip(struct str s, size_t len)
     return str_slice(s, 0, len);
 }
 
-/* Undoes what was put since `before`, because it did not fit. */
-static void take_back(struct line *line, const struct mark *before)
+/* Undoes what was put since `before`, because it did not fit. (The JSON writer
+ * stands behind a whole member before and after.) */
+static void take_back(struct line *line, size_t before)
 {
-    line->out.len = before->len;
+    line->out.len = before;
     line->out.err = OK;
-    line->json = before->json;
     line->cut = true;
 }
 
 /* Puts as much of s as fits; if even none of it does, nothing is left behind. */
 static void put_fitting(struct line *line, put_fn *put, const char *name, struct str s)
 {
-    const struct mark before = { line->out.len, line->json };
+    const size_t before = line->out.len;
     size_t len = s.len < LINE_BYTES ? s.len : LINE_BYTES;
 
     line->cut = len < s.len;
@@ -118,7 +113,7 @@ static void put_fitting(struct line *line, put_fn *put, const char *name, struct
         put(line, name, clip(s, len));
         if (buf_ok(&line->out))
             return;
-        take_back(line, &before);
+        take_back(line, before);
         if (len == 0)
             return;
         len = len * 3 / 4;
@@ -245,11 +240,11 @@ static const struct form {
 /* A number is there whole or not at all. */
 static void put_number(struct line *line, const struct form *form, const struct log_field *field)
 {
-    const struct mark before = { line->out.len, line->json };
+    const size_t before = line->out.len;
 
     form->number(line, field);
     if (!buf_ok(&line->out))
-        take_back(line, &before);
+        take_back(line, before);
 }
 
 static void put_fields(struct line *line, const struct form *form, const struct log_field *fields, size_t count)

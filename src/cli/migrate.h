@@ -6,7 +6,7 @@
 #include "settings/settings.h"
 #include "db/db.h"
 
-enum { MIGRATE_ERROR_SIZE = 512 };
+enum { MIGRATE_ERROR_SIZE = 640 };
 
 /* How many migrations there are, and how many of them are to be applied. */
 struct migrate_state { int all, pending; };

@@ -12,9 +12,9 @@
 
 struct db {
     const struct db_driver *driver;
-    const struct db_conf   *conf;
-    struct pool             pool;
-    struct group            group;      /* used with a single-writer driver */
+    const struct db_conf *conf;
+    struct pool pool;
+    struct group group; /* used with a single-writer driver */
 };
 
 static const struct db_driver *const drivers[] = { &db_sqlite };
@@ -116,6 +116,7 @@ static void tell_slow(const struct db_scope *scope, const struct db_statement *s
 static enum err run_held(struct db_scope *scope, const struct db_statement *st, const struct db_value *args,
                          size_t count, struct db_rows *ret_rows)
 {
+    const struct db_driver *driver = scope->db->driver;
     struct db_conn *conn = scope->held->conn;
     struct db_rows rows = { .count = 0 };
     const mono_ns start = clock_mono();
@@ -125,11 +126,11 @@ static enum err run_held(struct db_scope *scope, const struct db_statement *st, 
     if (scope->in_transaction && !conn->in_transaction)
         return E_DATABASE;
     scope->held->statement = st->name;
-    e = conn->driver->run(conn, st, args, count, scope->arena, &rows);
+    e = driver->run(conn, st, args, count, scope->arena, &rows);
     took = clock_mono() - start;
     account(scope, st, e, took);
     tell_slow(scope, st, &rows, took);
-    if (scope->in_transaction && conn->driver->single_writer)
+    if (scope->in_transaction && driver->single_writer)
         group_note(&scope->db->group, e);
     if (e == OK)
         *ret_rows = rows;
@@ -212,12 +213,12 @@ enum err db_begin(struct db_scope *scope)
     return e;
 }
 
-static enum err commit_alone(struct db_pooled *c)
+static enum err commit_alone(struct db *db, struct db_pooled *c)
 {
-    enum err e = E_DATABASE;        /* of a transaction that the database undid */
+    enum err e = E_DATABASE; /* of a transaction that the database undid */
 
     if (c->conn->in_transaction)
-        e = c->conn->driver->script(c->conn, "COMMIT");
+        e = db->driver->script(c->conn, "COMMIT");
     pool_put(c);
     return e;
 }
@@ -230,7 +231,7 @@ enum err db_commit(struct db_scope *scope)
     assert(scope->in_transaction);
     scope->in_transaction = false;
     scope->held = NULL;
-    return db->driver->single_writer ? group_commit(&db->group) : commit_alone(held);
+    return db->driver->single_writer ? group_commit(&db->group) : commit_alone(db, held);
 }
 
 void db_rollback(struct db_scope *scope)
@@ -245,5 +246,5 @@ void db_rollback(struct db_scope *scope)
     if (db->driver->single_writer)
         group_rollback(&db->group);
     else
-        pool_put(held);             /* which rolls back, in its own time */
+        pool_put(held); /* which rolls back, in its own time */
 }

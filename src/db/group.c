@@ -8,18 +8,18 @@
 #include "base/task.h"
 
 enum {
-    LINE_MAX_MEMBERS = 16384,   /* more are refused at once                          */
-    GROUP_MEMBERS = 64,         /* transactions of one COMMIT                        */
-    GROUP_AGE_MS = 10,          /* who is done first waits little longer than that   */
+    LINE_MAX_MEMBERS = 16384, /* more are refused at once                          */
+    GROUP_MEMBERS = 64,       /* transactions of one COMMIT                        */
+    GROUP_AGE_MS = 10,        /* who is done first waits little longer than that   */
 };
 
 /* Who waits: for the lane first, for the COMMIT in the end. It lives on its
  * coroutine's stack. */
 struct member {
-    struct link     link;       /* group->line, then group->done     */
+    struct link link; /* group->line, then group->done     */
     struct waitline turn;
-    struct coro    *coro;       /* to wake after COMMIT              */
-    bool            given;      /* it has the lane                   */
+    struct coro *coro; /* to wake after COMMIT              */
+    bool given;        /* it has the lane                   */
 };
 
 static struct db_conn *conn_of(const struct group *g) { return g->conn->conn; }
@@ -93,7 +93,7 @@ static enum err finish(struct group *g)
 static void leave(struct group *g)
 {
     if (g->conn && !may_go_on(g))
-        (void)finish(g);    /* whoever waits for it hears the result */
+        (void)finish(g); /* whoever waits for it hears the result */
     else
         pass_lane(g);
 }

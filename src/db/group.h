@@ -29,16 +29,16 @@
 
 struct group {
     /* private */
-    struct pool      *pool;
-    struct link       line;         /* who waits for the lane, first come first served */
-    size_t            waiting;
-    bool              taken;        /* somebody has the lane                           */
-    struct db_pooled *conn;         /* the group's transaction; NULL between groups    */
-    struct link       done;         /* members that wait for COMMIT                    */
-    size_t            committed;    /* members whose work is in the transaction        */
-    size_t            members;      /* that had the lane in this group                 */
-    mono_ns           first_end;    /* when the first of them ended                    */
-    enum err          failed;       /* why the transaction is dead; OK: it is not      */
+    struct pool *pool;
+    struct link line; /* who waits for the lane, first come first served */
+    size_t waiting;
+    bool taken;             /* somebody has the lane                           */
+    struct db_pooled *conn; /* the group's transaction; NULL between groups    */
+    struct link done;       /* members that wait for COMMIT                    */
+    size_t committed;       /* members whose work is in the transaction        */
+    size_t members;         /* that had the lane in this group                 */
+    mono_ns first_end;      /* when the first of them ended                    */
+    enum err failed;        /* why the transaction is dead; OK: it is not      */
 };
 
 void group_init(struct group *g, struct pool *pool);

@@ -8,7 +8,7 @@
 #include "db/pool.h"
 
 enum {
-    LOCK_WAIT_S = 60,                   /* for another process that migrates        */
+    LOCK_WAIT_S = 60, /* for another process that migrates        */
     ARENA_BYTES = 4 * 1024 * 1024,
     HASH_HEX = 2 * crypto_hash_sha256_BYTES,
 };
@@ -20,21 +20,24 @@ static const struct db_statement make_table = {
     DB_WRITE,
 };
 static const struct db_statement select_applied = {
-    "migrations_applied", "SELECT number, name, sha256 FROM schema_migrations ORDER BY number", DB_READ_LONG,
+    "migrations_applied",
+    "SELECT number, name, sha256 FROM schema_migrations ORDER BY number",
+    DB_READ_LONG,
 };
 static const struct db_statement insert_applied = {
-    "migration_applied", "INSERT INTO schema_migrations (number, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
+    "migration_applied",
+    "INSERT INTO schema_migrations (number, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
     DB_WRITE,
 };
 
 /* One call of this file's functions. */
 struct run {
-    struct db              *db;
+    struct db *db;
     const struct migration *list;
-    size_t                  count;
-    struct arena            arena;
-    char                   *error;
-    size_t                  size;
+    size_t count;
+    struct arena arena;
+    char *error;
+    size_t size;
 };
 
 /* ---- refusing ------------------------------------------------------------------ */
@@ -61,8 +64,8 @@ static enum err check_list(const struct run *r)
     for (size_t i = 0; i < r->count; i++) {
         if (r->list[i].number == (int)i + 1)
             continue;
-        snprintf(r->error, r->size, "migration %d is missing: the next file is %d (%s)", (int)i + 1,
-                 r->list[i].number, r->list[i].name);
+        snprintf(r->error, r->size, "migration %d is missing: the next file is %d (%s)", (int)i + 1, r->list[i].number,
+                 r->list[i].name);
         return E_CONFLICT;
     }
     return OK;
@@ -132,10 +135,10 @@ static enum err record(const struct run *r, struct db_scope *scope, const struct
 {
     char hash[HASH_HEX + 1];
     struct db_rows rows;
-    const enum err e = db_query(scope, &insert_applied,
-                                DB_ARGS(DBV_INT(m->number), DBV_TEXT(str_of(m->name)), DBV_TEXT(hash_of(m, hash)),
-                                        DBV_INT(clock_wall())),
-                                &rows);
+    const enum err e = db_query(
+        scope, &insert_applied,
+        DB_ARGS(DBV_INT(m->number), DBV_TEXT(str_of(m->name)), DBV_TEXT(hash_of(m, hash)), DBV_INT(clock_wall())),
+        &rows);
 
     return e == OK ? OK : failed(r, e, "cannot record a migration", scope->held->conn->error);
 }
@@ -143,7 +146,7 @@ static enum err record(const struct run *r, struct db_scope *scope, const struct
 static enum err apply(const struct run *r, struct db_scope *scope, const struct migration *m)
 {
     struct db_conn *conn = scope->held->conn;
-    const enum err e = conn->driver->script(conn, m->sql);
+    const enum err e = db_driver_of(r->db)->script(conn, m->sql);
 
     if (e != OK) {
         (void)refuse(r, m->number, m->name, conn->error);

@@ -9,27 +9,24 @@
 #include "base/coro.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/random.h"
 #include "base/task.h"
 
 enum {
-    OPENS_AT_ONCE = 4,          /* a rush must not become a storm of connects            */
-    WAITERS_MAX = 16384,        /* more are refused at once                              */
-    LINGER_S = 30,              /* a connection beyond the base stays idle for so long   */
-    PING_AFTER_MS = 500,        /* one that was used just now is not asked for a sign    */
-    RETRY_FIRST_MS = 100,       /* pause after the first failed open; doubles ...        */
-    RETRY_MOST_MS = 30000,      /* ... up to this                                        */
-    STACK_BYTES = 128 * 1024,   /* of the coroutines that open and reset                 */
+    OPENS_AT_ONCE = 4,        /* a rush must not become a storm of connects            */
+    WAITERS_MAX = 16384,      /* more are refused at once                              */
+    LINGER_S = 30,            /* a connection beyond the base stays idle for so long   */
+    PING_AFTER_MS = 500,      /* one that was used just now is not asked for a sign    */
+    STACK_BYTES = 128 * 1024, /* of the coroutines that open and reset                 */
 };
 
 /* A borrower in line. It lives on its coroutine's stack. */
 struct waiter {
-    struct link       link;         /* pool->waiters, until settled                    */
-    struct waitline   turn;         /* where its coroutine sleeps                      */
-    mono_ns           since;
-    bool              settled;      /* out of the line: got a connection or an error   */
+    struct link link;     /* pool->waiters, until settled                    */
+    struct waitline turn; /* where its coroutine sleeps                      */
+    mono_ns since;
+    bool settled; /* out of the line: got a connection or an error   */
     struct db_pooled *got;
-    enum err          result;
+    enum err result;
 };
 
 static void pump(struct pool *p);
@@ -50,9 +47,9 @@ static void move(struct db_pooled *c, enum pool_state to)
 {
     static const unsigned legal[POOL_STATES] = {
         [POOL_CONNECTING] = 1u << POOL_IDLE | 1u << POOL_CLOSED,
-        [POOL_IDLE]       = 1u << POOL_BUSY | 1u << POOL_CLOSED,
-        [POOL_BUSY]       = 1u << POOL_IDLE | 1u << POOL_RESETTING | 1u << POOL_CLOSED,
-        [POOL_RESETTING]  = 1u << POOL_IDLE | 1u << POOL_CLOSED,
+        [POOL_IDLE] = 1u << POOL_BUSY | 1u << POOL_CLOSED,
+        [POOL_BUSY] = 1u << POOL_IDLE | 1u << POOL_RESETTING | 1u << POOL_CLOSED,
+        [POOL_RESETTING] = 1u << POOL_IDLE | 1u << POOL_CLOSED,
     };
     struct pool *p = c->pool;
 
@@ -166,12 +163,9 @@ static size_t usable(const struct pool *p)
     return p->counts[POOL_IDLE] + p->counts[POOL_BUSY] + p->counts[POOL_RESETTING];
 }
 
-static size_t budget(const struct pool *p)
-{
-    return (size_t)p->conf->pool_size + (size_t)p->conf->max_overflow;
-}
+static size_t budget(const struct pool *p) { return (size_t)p->conf->pool_size + (size_t)p->conf->max_overflow; }
 
-static bool is_away(const struct pool *p) { return p->failures > 0 && usable(p) == 0; }
+static bool is_away(const struct pool *p) { return p->retry.failures > 0 && usable(p) == 0; }
 
 /* Whether one more connection may be opened now. After a failure it is one
  * probe at a time, when the pause is over. */
@@ -179,36 +173,13 @@ static bool may_open(const struct pool *p)
 {
     if (p->closing || pool_total(p) >= budget(p) || p->counts[POOL_CONNECTING] >= OPENS_AT_ONCE)
         return false;
-    return p->failures == 0 || (p->counts[POOL_CONNECTING] == 0 && p->now() >= p->retry_at);
+    return p->retry.failures == 0 || (p->counts[POOL_CONNECTING] == 0 && retry_due(&p->retry, p->now()));
 }
 
-/* `value` more or less a tenth. */
-static double jitter(double value)
-{
-    const double unit = (double)(random_fast() >> 11) * 0x1p-53;
-
-    return value * (0.9 + 0.2 * unit);
-}
-
-static mono_ns retry_pause(unsigned failures)
-{
-    const unsigned doublings = failures > 10 ? 10 : failures - 1;
-    const int64_t ms = (int64_t)RETRY_FIRST_MS << doublings;
-
-    return (mono_ns)jitter((double)(ms < RETRY_MOST_MS ? ms : RETRY_MOST_MS) * NS_PER_MS);
-}
-
-/* Several opens that fail together count once. */
 static void note_failure(struct pool *p)
 {
-    const mono_ns now = p->now();
-
     metric_add(M_POOL_ERRORS, 1);
-    if (p->failures > 0 && now < p->retry_at)
-        return;
-    p->failures++;
-    p->retry_at = now + retry_pause(p->failures);
-    if (p->failures == 1)
+    if (retry_failed(&p->retry, p->now()))
         log_event(LOG_ERROR, "database connection failed", LOG_C("reason", p->reason),
                   LOG_I("open_connections", (int64_t)usable(p)));
 }
@@ -216,9 +187,9 @@ static void note_failure(struct pool *p)
 static void note_success(struct pool *p)
 {
     metric_add(M_POOL_OPENED, 1);
-    if (p->failures > 0)
-        log_event(LOG_INFO, "database connections open again", LOG_I("failed_attempts", p->failures));
-    p->failures = 0;
+    if (p->retry.failures > 0)
+        log_event(LOG_INFO, "database connections open again", LOG_I("failed_attempts", p->retry.failures));
+    p->retry.failures = 0;
 }
 
 static struct db_pooled *pooled_new(struct pool *p)
@@ -248,7 +219,7 @@ static enum err establish(struct db_pooled *c)
         const double age_s = p->conf->pool_recycle_s;
 
         metric_observe(M_POOL_CREATE, now - start);
-        c->expires_at = age_s > 0 ? now + (mono_ns)(jitter(age_s) * NS_PER_S) : 0;
+        c->expires_at = age_s > 0 ? now + (mono_ns)(retry_jitter(age_s) * NS_PER_S) : 0;
         note_success(p);
         to_idle(c);
         return OK;
@@ -264,7 +235,7 @@ static void opener(void *arg)
     struct db_pooled *c = arg;
     struct pool *p = c->pool;
 
-    (void)establish(c);     /* a failure is noted; pump() tells the waiters */
+    (void)establish(c); /* a failure is noted; pump() tells the waiters */
     pump(p);
 }
 
@@ -445,7 +416,7 @@ static void recycle(struct db_pooled *c)
     metric_add(M_POOL_RECYCLED, 1);
     destroy(c);
     if (task_loop() && pool_total(p) < (size_t)p->conf->pool_size && may_open(p))
-        (void)start_open(p);    /* without memory the next borrower opens it */
+        (void)start_open(p); /* without memory the next borrower opens it */
 }
 
 /* A clean connection joins the idle ones, unless its time is over. */
@@ -529,7 +500,7 @@ static void replace_aged(struct pool *p, mono_ns now)
         next = l->next;
         if (!is_aged(c, now))
             continue;
-        recycle(c);     /* may run its opener, which adds at the front only */
+        recycle(c); /* may run its opener, which adds at the front only */
     }
 }
 
@@ -549,8 +520,8 @@ void pool_tick(struct pool *p)
     report_leaks(p, now);
     close_lingering(p, now);
     replace_aged(p, now);
-    if (p->failures > 0 && may_open(p))
-        (void)start_open(p);    /* the probe; without memory the next tick tries again */
+    if (p->retry.failures > 0 && may_open(p))
+        (void)start_open(p); /* the probe; without memory the next tick tries again */
     pump(p);
     metric_gauge_set(M_POOL_SIZE, p->conf->pool_size);
     metric_gauge_set(M_POOL_MAX, (int64_t)budget(p));
@@ -563,7 +534,7 @@ int64_t pool_retry_after_ms(const struct pool *p)
 
     if (!is_away(p))
         return 0;
-    left_ms = (p->retry_at - p->now()) / NS_PER_MS;
+    left_ms = (p->retry.at - p->now()) / NS_PER_MS;
     return left_ms > 1 ? left_ms : 1;
 }
 

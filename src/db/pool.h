@@ -30,9 +30,11 @@
 #include "base/str.h"
 #include "db/db.h"
 #include "db/driver.h"
+#include "db/retry.h"
 
 struct coro_pool;
 
+/* clang-format off */
 enum pool_state {       /* list it sits on        leaves when                                    */
     POOL_CONNECTING,    /* being opened           opened, or failed                              */
     POOL_IDLE,          /* newest returned first  borrowed; lingered or aged; retired            */
@@ -41,46 +43,49 @@ enum pool_state {       /* list it sits on        leaves when                   
     POOL_CLOSED,        /* none: it is freed      -                                              */
     POOL_STATES
 };
+/* clang-format on */
 
 enum { POOL_REQUEST_ID_MAX = 64 };
 
 /* A connection with what the pool knows of it. */
 struct db_pooled {
-    struct db_conn *conn;           /* the driver's; NULL while connecting           */
-    const char     *statement;      /* name of the last statement; set by the user   */
+    struct db_conn *conn;  /* the driver's; NULL while connecting           */
+    const char *statement; /* name of the last statement; set by the user   */
 
     /* private */
-    struct pool    *pool;
-    struct link     link;
+    struct pool *pool;
+    struct link link;
     enum pool_state state;
-    uint64_t        generation;     /* older than the pool's: retired                */
-    mono_ns         expires_at;     /* replaced after that; 0: never                 */
-    mono_ns         idle_since;
-    mono_ns         taken_at;       /* by the pool's borrower                        */
-    mono_ns         lent_at;        /* to whom it is named after (pool_lend)         */
-    const char     *route;
-    char            request_id[POOL_REQUEST_ID_MAX + 1];
-    bool            leak_told;
+    uint64_t generation; /* older than the pool's: retired                */
+    mono_ns expires_at;  /* replaced after that; 0: never                 */
+    mono_ns idle_since;
+    mono_ns taken_at; /* by the pool's borrower                        */
+    mono_ns lent_at;  /* to whom it is named after (pool_lend)         */
+    const char *route;
+    char request_id[POOL_REQUEST_ID_MAX + 1];
+    bool leak_told;
 };
 
 /* Who borrows, for the log. */
-struct pool_holder { const char *route; struct str request_id; };
+struct pool_holder {
+    const char *route;
+    struct str request_id;
+};
 
 struct pool {
     /* private */
     const struct db_driver *driver;
-    const struct db_conf   *conf;
-    struct coro_pool       *coros;
-    mono_ns               (*now)(void);             /* clock_mono; a test's own       */
-    struct link             lists[POOL_STATES];
-    size_t                  counts[POOL_STATES];
-    struct link             waiters;
-    size_t                  waiting;
-    uint64_t                generation;             /* grows when a connection is lost */
-    unsigned                failures;               /* opens that failed in a row      */
-    mono_ns                 retry_at;               /* no open before that             */
-    char                    reason[160];            /* why the last open failed        */
-    bool                    closing;
+    const struct db_conf *conf;
+    struct coro_pool *coros;
+    mono_ns (*now)(void); /* clock_mono; a test's own       */
+    struct link lists[POOL_STATES];
+    size_t counts[POOL_STATES];
+    struct link waiters;
+    size_t waiting;
+    uint64_t generation; /* grows when a connection is lost */
+    struct retry retry;  /* of opening                       */
+    char reason[160];    /* why the last open failed        */
+    bool closing;
 };
 
 /* Opens nothing yet. `conf` must outlive the pool. E_NO_MEMORY. */

@@ -11,6 +11,9 @@
  * cut may take the last commits, but never the file's integrity. The file is
  * not mapped into memory: a read error would then be a signal, not an error.
  *
+ * trusted_schema stays on: SQLite 3.40 (Debian 12) would otherwise refuse the
+ * schema's own CHECK (json_valid(...)). Only our migrations write the schema.
+ *
  * A connection is opened without SQLite's own mutex: one coroutine uses it at a
  * time, and task_offload() orders what the loop and the thread see of it.
  */
@@ -30,32 +33,36 @@
 #include "db/db.h"
 
 enum {
-    ROWS_MAX = 100000,              /* a result is held whole                       */
-    ROWS_FIRST = 32,                /* room at first; doubles                       */
-    STATEMENTS_FIRST = 64,          /* slots at first; a power of two; doubles      */
+    ROWS_MAX = 100000,     /* a result is held whole                       */
+    ROWS_FIRST = 32,       /* room at first; doubles                       */
+    STATEMENTS_FIRST = 64, /* slots at first; a power of two; doubles      */
     STATEMENTS_MAX = 4096,
-    BUSY_MS = 5000,                 /* when the settings say nothing                */
+    BUSY_MS = 5000, /* when the settings say nothing                */
     BUSY_STEP_MAX_MS = 10,
 };
 
-struct prepared { const struct db_statement *st; sqlite3_stmt *stmt; };
+struct prepared {
+    const struct db_statement *st;
+    sqlite3_stmt *stmt;
+};
 
 struct sqlite_conn {
-    struct db_conn   base;
-    sqlite3         *db;
-    struct prepared *slots;         /* open addressing by the statement's address     */
-    size_t           used, capacity;
-    bool             on_loop;       /* no sleeping: a lock is E_BUSY at once          */
-    mono_ns          give_up_at;    /* of the wait for a lock                         */
+    struct db_conn base;
+    sqlite3 *db;
+    struct prepared *slots; /* open addressing by the statement's address     */
+    size_t used, capacity;
+    bool on_loop;       /* no sleeping: a lock is E_BUSY at once          */
+    mono_ns give_up_at; /* of the wait for a lock                         */
 };
 
 static struct sqlite_conn *of(struct db_conn *c) { return container_of(c, struct sqlite_conn, base); }
 
 /* ---- errors ---------------------------------------------------------------------- */
 
+/* clang-format off */
 static const struct outcome { int code; enum err err; bool broken, lost; } outcomes[] = {
-    /* extended codes stand before the primary one that holds them */
-    { SQLITE_CONSTRAINT_UNIQUE,     E_CONFLICT,    false, false },
+  /* extended codes stand before the primary one that holds them */
+    {SQLITE_CONSTRAINT_UNIQUE,      E_CONFLICT,    false, false},
     { SQLITE_CONSTRAINT_PRIMARYKEY, E_CONFLICT,    false, false },
     { SQLITE_CONSTRAINT_ROWID,      E_CONFLICT,    false, false },
     { SQLITE_CONSTRAINT_FOREIGNKEY, E_CONFLICT,    false, false },
@@ -63,16 +70,17 @@ static const struct outcome { int code; enum err err; bool broken, lost; } outco
     { SQLITE_BUSY,                  E_BUSY,        false, false },
     { SQLITE_LOCKED,                E_BUSY,        false, false },
     { SQLITE_FULL,                  E_DISK_FULL,   false, false },
-    { SQLITE_READONLY_DBMOVED,      E_UNAVAILABLE, true,  true  },
+    { SQLITE_READONLY_DBMOVED,      E_UNAVAILABLE, true,  true },
     { SQLITE_READONLY,              E_READ_ONLY,   false, false },
     { SQLITE_IOERR_NOMEM,           E_NO_MEMORY,   false, false },
     { SQLITE_NOMEM,                 E_NO_MEMORY,   false, false },
     { SQLITE_TOOBIG,                E_TOO_LARGE,   false, false },
     { SQLITE_CANTOPEN,              E_UNAVAILABLE, true,  false },
-    { SQLITE_IOERR,                 E_UNAVAILABLE, true,  true  },
+    { SQLITE_IOERR,                 E_UNAVAILABLE, true,  true },
     { SQLITE_CORRUPT,               E_DATABASE,    true,  false },
-    { SQLITE_NOTADB,                E_DATABASE,    true,  true  },
+    { SQLITE_NOTADB,                E_DATABASE,    true,  true },
 };
+/* clang-format on */
 
 static const struct outcome *outcome_of(int code)
 {
@@ -196,12 +204,12 @@ static enum err prepare(struct sqlite_conn *c, const struct db_statement *st, sq
 /* ---- running ------------------------------------------------------------------------------ */
 
 struct job {
-    struct sqlite_conn        *conn;
+    struct sqlite_conn *conn;
     const struct db_statement *st;
-    const struct db_value     *args;
-    size_t                     count;
-    struct arena              *arena;
-    struct db_rows            *ret_rows;
+    const struct db_value *args;
+    size_t count;
+    struct arena *arena;
+    struct db_rows *ret_rows;
 };
 
 static int bind_one(sqlite3_stmt *stmt, int at, const struct db_value *v)
@@ -209,11 +217,11 @@ static int bind_one(sqlite3_stmt *stmt, int at, const struct db_value *v)
     const char *bytes = v->kind >= DB_TEXT && v->s.ptr ? v->s.ptr : "";
 
     switch (v->kind) {
-    case DB_INT:  return sqlite3_bind_int64(stmt, at, v->i);
+    case DB_INT: return sqlite3_bind_int64(stmt, at, v->i);
     case DB_REAL: return sqlite3_bind_double(stmt, at, v->d);
     case DB_TEXT: return sqlite3_bind_text64(stmt, at, bytes, v->s.len, SQLITE_STATIC, SQLITE_UTF8);
     case DB_BLOB: return sqlite3_bind_blob64(stmt, at, bytes, v->s.len, SQLITE_STATIC);
-    default:      return sqlite3_bind_null(stmt, at);
+    default: return sqlite3_bind_null(stmt, at);
     }
 }
 
@@ -241,7 +249,7 @@ static struct db_value read_column(struct arena *a, sqlite3_stmt *stmt, int at)
 
     switch (sqlite3_column_type(stmt, at)) {
     case SQLITE_INTEGER: return DBV_INT(sqlite3_column_int64(stmt, at));
-    case SQLITE_FLOAT:   return DBV_REAL(sqlite3_column_double(stmt, at));
+    case SQLITE_FLOAT: return DBV_REAL(sqlite3_column_double(stmt, at));
     case SQLITE_TEXT:
         bytes = sqlite3_column_text(stmt, at);
         return DBV_TEXT(copy_bytes(a, bytes, sqlite3_column_bytes(stmt, at)));
@@ -304,7 +312,7 @@ static enum err execute(const struct job *j, sqlite3_stmt *stmt)
         rows.changes = (uint64_t)sqlite3_changes64(j->conn->db);
         rows.insert_id = sqlite3_last_insert_rowid(j->conn->db);
     }
-    sqlite3_reset(stmt);            /* repeats the error of the last step */
+    sqlite3_reset(stmt); /* repeats the error of the last step */
     sqlite3_clear_bindings(stmt);
     j->conn->base.in_transaction = sqlite3_get_autocommit(j->conn->db) == 0;
     if (e == OK)
@@ -342,7 +350,10 @@ static enum err sqlite_run(struct db_conn *base, const struct db_statement *st, 
 
 /* ---- scripts ---------------------------------------------------------------------------- */
 
-struct script { struct sqlite_conn *conn; const char *sql; };
+struct script {
+    struct sqlite_conn *conn;
+    const char *sql;
+};
 
 static enum err script_on_thread(void *arg)
 {
@@ -410,7 +421,7 @@ static void create_privately(const char *path)
     memcpy(folder, f.ptr, f.len);
     folder[f.len] = '\0';
     if (access(folder, F_OK) != 0)
-        (void)mkdir(folder, 0750);  /* if it fails, opening says why */
+        (void)mkdir(folder, 0750); /* if it fails, opening says why */
     fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
         close(fd);
@@ -437,21 +448,23 @@ static void explain(const char *path, sqlite3 *db, int code, char *error, size_t
 
 static void set_limits(sqlite3 *db)
 {
-    static const struct { int id, most; } limits[] = {
-        { SQLITE_LIMIT_LENGTH,              64 * 1024 * 1024 },
-        { SQLITE_LIMIT_SQL_LENGTH,          1024 * 1024      },
-        { SQLITE_LIMIT_EXPR_DEPTH,          200              },
-        { SQLITE_LIMIT_COMPOUND_SELECT,     50               },
-        { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000             },
-        { SQLITE_LIMIT_VARIABLE_NUMBER,     1000             },
-        { SQLITE_LIMIT_TRIGGER_DEPTH,       10               },
-        { SQLITE_LIMIT_ATTACHED,            1                },
-        { SQLITE_LIMIT_WORKER_THREADS,      0                },
+    static const struct {
+        int id, most;
+    } limits[] = {
+        {SQLITE_LIMIT_LENGTH,               64 * 1024 * 1024},
+        { SQLITE_LIMIT_SQL_LENGTH,          1024 * 1024     },
+        { SQLITE_LIMIT_EXPR_DEPTH,          200             },
+        { SQLITE_LIMIT_COMPOUND_SELECT,     50              },
+        { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000            },
+        { SQLITE_LIMIT_VARIABLE_NUMBER,     1000            },
+        { SQLITE_LIMIT_TRIGGER_DEPTH,       10              },
+        { SQLITE_LIMIT_ATTACHED,            1               },
+        { SQLITE_LIMIT_WORKER_THREADS,      0               },
     };
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
         sqlite3_limit(db, limits[i].id, limits[i].most);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);    /* "x" is a name, never a text */
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL); /* "x" is a name, never a text */
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 }
@@ -484,7 +497,12 @@ static int configure(struct sqlite_conn *c)
     return code == SQLITE_OK ? sqlite3_exec(c->db, pragmas, NULL, NULL, NULL) : code;
 }
 
-struct opening { const struct db_conf *conf; struct db_conn **ret_conn; char *error; size_t size; };
+struct opening {
+    const struct db_conf *conf;
+    struct db_conn **ret_conn;
+    char *error;
+    size_t size;
+};
 
 static enum err open_on_thread(void *arg)
 {
@@ -518,7 +536,9 @@ static enum err sqlite_open(const struct db_conf *conf, struct db_conn **ret_con
 }
 
 static const struct db_statement table_exists = {
-    "table_exists", "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", DB_READ,
+    "table_exists",
+    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
+    DB_READ,
 };
 
 const struct db_driver db_sqlite = {

@@ -4,12 +4,12 @@
  * of a node agree on the indices; only read afterwards. */
 #include "db/statement.h"
 
-enum { SLOTS = 2 * DB_STATEMENTS_MAX };     /* a power of two, at most half full */
+enum { SLOTS = 2 * DB_STATEMENTS_MAX }; /* a power of two, at most half full */
 
 static struct {
-    const struct db_statement *list[DB_STATEMENTS_MAX];     /* [0]: "other"                  */
-    size_t                     count;                       /* with [0]; 0: none registered  */
-    uint16_t                   slots[SLOTS];                /* index into the list; 0: free  */
+    const struct db_statement *list[DB_STATEMENTS_MAX]; /* [0]: "other"                  */
+    size_t count;                                       /* with [0]; 0: none registered  */
+    uint16_t slots[SLOTS];                              /* index into the list; 0: free  */
 } registry;
 
 /* The slot that holds the statement, or the free one where it belongs. */

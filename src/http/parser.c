@@ -47,7 +47,8 @@ static enum http_parse line_open(const struct http_scan *scan, size_t window, st
 }
 
 /* A line ended with the LF at `at`. MORE: another line follows. */
-static enum http_parse line_ended(struct http_scan *scan, const char *bytes, size_t at, struct http_refusal *ret_refusal)
+static enum http_parse line_ended(struct http_scan *scan, const char *bytes, size_t at,
+                                  struct http_refusal *ret_refusal)
 {
     if (at == scan->line_start || bytes[at - 1] != '\r')
         return refuse_scan(ret_refusal, 400, "A line ends without carriage return.");
@@ -63,7 +64,8 @@ static enum http_parse line_ended(struct http_scan *scan, const char *bytes, siz
     return HTTP_PARSE_MORE;
 }
 
-static enum http_parse scan_lines(struct http_scan *scan, const char *bytes, size_t len, struct http_refusal *ret_refusal)
+static enum http_parse scan_lines(struct http_scan *scan, const char *bytes, size_t len,
+                                  struct http_refusal *ret_refusal)
 {
     for (;;) {
         const size_t window = least(len, least(scan->line_start + HTTP_LINE_MAX + 2, HTTP_HEAD_MAX));

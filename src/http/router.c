@@ -248,4 +248,7 @@ size_t router_index(const struct router *r, const struct route *route) { return 
 
 size_t router_count(const struct router *r) { return r->count; }
 
-const struct route *router_row(const struct router *r, size_t index) { return index < r->count ? &r->routes[index] : NULL; }
+const struct route *router_row(const struct router *r, size_t index)
+{
+    return index < r->count ? &r->routes[index] : NULL;
+}

@@ -3,7 +3,8 @@
 
 #include "http/chars.h"
 
-static const char *const BAD_ESCAPE = "The request target holds a percent sign that is not followed by two hexadecimal digits.";
+static const char *const BAD_ESCAPE =
+    "The request target holds a percent sign that is not followed by two hexadecimal digits.";
 
 /* Whether the text means itself: nothing to decode, nothing to check. */
 static bool plain(struct str raw, bool plus)

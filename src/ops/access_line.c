@@ -72,39 +72,68 @@ static size_t escape_json(unsigned char byte, char out[static 6])
 
 static inline bool is_plain(unsigned char byte) { return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\'; }
 
-/* How many bytes at `at` may stand as they are: a plain one or, in JSON, a
- * whole UTF-8 sequence; 0: the first one must be escaped. */
-static inline size_t plain_bytes(enum log_format format, const char *at, const char *end)
-{
-    const unsigned char byte = (unsigned char)*at;
+enum { WORD = sizeof(uint64_t) };
 
-    if (is_plain(byte))
-        return 1;
-    return format == LOG_JSON && byte >= 0x80 ? utf8_sequence(at, end) : 0;
+/* Whether all bytes of a word are plain: the sum, difference or equality that
+ * would betray one that is not shows in the byte's top bit. A wrong "no" is
+ * possible, a wrong "yes" is not. */
+static inline bool all_plain(const char *bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t w;
+
+    memcpy(&w, bytes, WORD);
+    const uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    return ((w | (w - ones * 0x20) | (w + ones) | (quote - ones) | (backslash - ones)) & tops) == 0;
+}
+
+/* Copies plain bytes up to the first that is none, or the limit. */
+static const char *put_plain(struct cursor *c, const char *from, const char *end, const char *limit)
+{
+    char *at = c->at;
+
+    for (; end - from >= WORD && limit - at >= WORD && all_plain(from); from += WORD, at += WORD)
+        memcpy(at, from, WORD);
+    while (from < end && at < limit && is_plain((unsigned char)*from))
+        *at++ = *from++;
+    c->at = at;
+    return from;
+}
+
+/* Writes what stands at `from` and is not plain: a UTF-8 sequence as it is (in
+ * JSON), any other byte escaped. NULL when it does not fit. */
+static const char *put_special(struct cursor *c, enum log_format format, const char *from, const char *end,
+                               const char *limit)
+{
+    const size_t sequence = format == LOG_JSON && (unsigned char)*from >= 0x80 ? utf8_sequence(from, end) : 0;
+    char escaped[6];
+    const char *bytes = from;
+    size_t n = sequence;
+
+    if (n == 0) {
+        n = (format == LOG_JSON ? escape_json : escape_text)((unsigned char)*from, escaped);
+        bytes = escaped;
+    }
+    if ((size_t)(limit - c->at) < n)
+        return NULL;
+    put(c, bytes, n);
+    return from + (sequence ? sequence : 1);
 }
 
 /* Writes s escaped, at most `max` bytes of it; a text that was cut ends in "...". */
 static void put_escaped(struct cursor *c, enum log_format format, struct str s, size_t max)
 {
-    const char *from = s.ptr, *const end = s.ptr + s.len;
-    char *const limit = c->at + max - 3;
+    const char *from = s.ptr, *const end = s.ptr + s.len, *const limit = c->at + max - 3;
 
-    while (from < end) {
-        char escaped[6];
-        size_t n = plain_bytes(format, from, end);
-        const char *bytes = from;
-        from += n ? n : 1;
-        if (n == 0) {
-            n = (format == LOG_JSON ? escape_json : escape_text)((unsigned char)*bytes, escaped);
-            bytes = escaped;
-        }
-        if (c->at + n > limit) {
+    for (;;) {
+        from = put_plain(c, from, end, limit);
+        if (from == end)
+            return;
+        from = is_plain((unsigned char)*from) ? NULL : put_special(c, format, from, end, limit);
+        if (!from) {
             PUT(c, "...");
             return;
         }
-        for (size_t i = 0; i < n; i++)
-            c->at[i] = bytes[i];
-        c->at += n;
     }
 }
 

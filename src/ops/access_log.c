@@ -40,6 +40,7 @@ struct access_log {
     size_t             lost;           /* the thread's result: lines not written     */
     int                failure;        /* ... and the errno why                      */
     uint64_t           dropped;        /* since the last complaint                   */
+    const char        *why;            /* ... the last of them                       */
     mono_ns            complain_at;
 };
 
@@ -102,13 +103,11 @@ static void write_page(struct access_log *log, const struct page *page)
 
 /* --- the loop's side --------------------------------------------------------- */
 
-static void complain(struct access_log *log, const char *why)
+static void complain(struct access_log *log, mono_ns now)
 {
-    const mono_ns now = clock_mono();
-
     if (log->dropped == 0 || now < log->complain_at)
         return;
-    log_event(LOG_WARNING, "access log lines dropped", LOG_I("lines", (int64_t)log->dropped), LOG_C("why", why));
+    log_event(LOG_WARNING, "access log lines dropped", LOG_I("lines", (int64_t)log->dropped), LOG_C("why", log->why));
     log->complain_at = now + (mono_ns)COMPLAIN_S * NS_PER_S;
     log->dropped = 0;
 }
@@ -119,7 +118,8 @@ static void drop(struct access_log *log, size_t lines, const char *why)
         return;
     metric_add(M_LOG_DROPPED, lines);
     log->dropped += lines;
-    complain(log, why);
+    log->why = why;
+    complain(log, clock_mono());
 }
 
 static const char *failure_text(int failure)
@@ -226,8 +226,8 @@ static struct access_log *allocate(void)
 
     if (!log)
         return NULL;
-    log->filling = malloc(sizeof(struct page));
-    log->spare = malloc(sizeof(struct page));
+    log->filling = calloc(1, sizeof(struct page));
+    log->spare = calloc(1, sizeof(struct page));
     if (log->filling && log->spare && uv_sem_init(&log->written, 0) == 0)
         return log;
     free(log->filling);
@@ -276,8 +276,7 @@ void access_log_close(struct access_log *log)
     }
     write_page(log, log->filling);
     drop(log, log->lost, failure_text(log->failure));
-    log->complain_at = 0;
-    complain(log, "it could not be written");
+    complain(log, log->complain_at);
     if (log->close_fd)
         (void)close(log->fd);
     log->closed = true;

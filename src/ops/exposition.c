@@ -4,7 +4,11 @@
 #include "http/negotiate.h"
 #include "ops/worker.h"
 
-enum { BODY_MAX = 4 * 1024 * 1024 };
+enum {
+    BODY_MAX    = 4 * 1024 * 1024,
+    BODY_FIXED  = 24 * 1024,    /* room for what is always there, and for a series as text: */
+    BODY_SERIES = 2800,         /* taken at once, since an arena keeps what a buffer outgrows */
+};
 
 enum format { FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_OPENMETRICS, FORMATS };
 
@@ -79,14 +83,14 @@ static void render(const struct snapshot *s, const struct router *router, enum f
 {
     if (format == FORMAT_JSON)
         exposition_json(s, router, out);
-    else
+    else if (buf_room(out, BODY_FIXED + s->series_count * BODY_SERIES))
         exposition_text(s, router, format == FORMAT_OPENMETRICS ? EXPOSITION_OPENMETRICS : EXPOSITION_PROMETHEUS, out);
 }
 
 struct response metrics_show(struct request *req)
 {
     const struct worker *w = req->app;
-    const struct node node = { w->pages, w->page_count, w->slots };
+    const struct node_source node = { w->pages, w->page_count, w->slots };
     const enum format format = choose_format(req);
     struct buf body;
 

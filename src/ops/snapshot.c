@@ -33,7 +33,7 @@ void histogram_merge(struct histogram_sum *to, const struct histogram_sum *from)
 
 /* --- metrics ------------------------------------------------------------------- */
 
-static int64_t largest_gauge(const struct node *node, enum metric_gauge id)
+static int64_t largest_gauge(const struct node_source *node, enum metric_gauge id)
 {
     int64_t largest = 0;
 
@@ -45,7 +45,7 @@ static int64_t largest_gauge(const struct node *node, enum metric_gauge id)
     return largest;
 }
 
-static void take_metrics(const struct node *node, struct snapshot *s)
+static void take_metrics(const struct node_source *node, struct snapshot *s)
 {
     for (int i = 0; i < METRIC_COUNTER_COUNT; i++)
         s->counters[i] = metric_sum_counter(node->pages, node->page_count, (enum metric_counter)i);
@@ -91,7 +91,7 @@ static int order(const void *left, const void *right)
     return 0;
 }
 
-static void take_series(const struct node *node, struct snapshot *s, struct arena *arena)
+static void take_series(const struct node_source *node, struct snapshot *s, struct arena *arena)
 {
     struct series_list list = { .snapshot = s, .arena = arena };
 
@@ -131,7 +131,7 @@ static struct worker_view view_worker(const struct worker_slot *slot, int index)
 
 /* The master's, with what its dead workers used; a process without a master is
  * its own. */
-static void add_master(const struct node *node, struct snapshot *s)
+static void add_master(const struct node_source *node, struct snapshot *s)
 {
     const int pid = atomic_load_explicit(&node->slots->master_pid, memory_order_relaxed);
     struct process_info master;
@@ -142,7 +142,7 @@ static void add_master(const struct node *node, struct snapshot *s)
     s->processes.cpu_seconds += master.children_cpu_seconds;
 }
 
-static void take_processes(const struct node *node, struct snapshot *s, struct arena *arena)
+static void take_processes(const struct node_source *node, struct snapshot *s, struct arena *arena)
 {
     s->workers = arena_array(arena, struct worker_view, (size_t)node->slots->count);
     if (!s->workers)
@@ -157,7 +157,7 @@ static void take_processes(const struct node *node, struct snapshot *s, struct a
     add_master(node, s);
 }
 
-struct snapshot *snapshot_take(const struct node *node, struct arena *arena)
+struct snapshot *snapshot_take(const struct node_source *node, struct arena *arena)
 {
     struct snapshot *s = arena_new(arena, struct snapshot);
 

@@ -10,7 +10,7 @@
 #include "ops/slots.h"
 
 /* Where to read. */
-struct node {
+struct node_source {
     const struct metrics_page *pages;       /* one a worker                   */
     size_t                     page_count;
     const struct worker_slots *slots;
@@ -46,7 +46,7 @@ struct snapshot {
 };
 
 /* Everything lives in the arena. NULL when that is full. */
-struct snapshot *snapshot_take(const struct node *node, struct arena *arena);
+struct snapshot *snapshot_take(const struct node_source *node, struct arena *arena);
 
 /* The value below which the share q of the observations lies, in seconds,
  * estimated as Prometheus does (evenly spread within a bucket; at most the

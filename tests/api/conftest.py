@@ -40,3 +40,19 @@ def serve(database, tmp_path):
     for running in started:
         if running.process is not None and running.process.poll() is None:
             running.stop()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """lab(SETTING=value, ...) starts the small application of tests/lab."""
+    started = []
+
+    def start(folder="lab", **settings):
+        running = harness.Lab(tmp_path / folder, settings)
+        started.append(running)
+        return running.start()
+
+    yield start
+    for running in started:
+        if running.process is not None and running.process.poll() is None:
+            running.stop()

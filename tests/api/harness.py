@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("SANAD_BIN") or ROOT / "build-test" / "sanad").resolve()
+LAB = BINARY.parent / "tests" / "lab" / "lab"      # the small application of tests/lab
 
 PATIENCE = 60                    # seconds: for what must happen, on however slow a machine
 READY = re.compile(r"ready on http://[^\s/]*?:(\d+)/")
@@ -29,7 +30,7 @@ SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitize
 
 DEFAULTS = {
     "HOST": "127.0.0.1", "PORT": "0", "MAX_WORKERS": "2", "ACCESS_LOG": "", "RATE_LIMIT_ENABLED": "False",
-    "GRACEFUL_TIMEOUT": "20",
+    "GRACEFUL_TIMEOUT": "20", "WEB_DIR": str(ROOT / "web"),
 }
 
 CATEGORIES = ("spa_therapist", "manager_salary", "offer_letter", "experience_letter", "appointment_letter",
@@ -102,6 +103,8 @@ def process_state(pid):
 class Server:
     """A running `sanad serve`."""
 
+    command = [str(BINARY), "serve"]
+
     def __init__(self, folder, settings=None, database=None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ class Server:
     def start(self):
         with self.log_path.open("ab") as log, self.out_path.open("ab") as out:
             start_at = log.tell()
-            self.process = subprocess.Popen([str(BINARY), "serve"], cwd=self.folder, env=environment(self.settings),
+            self.process = subprocess.Popen(self.command, cwd=self.folder, env=environment(self.settings),
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=log)
         try:
             self.port = int(wait_for(lambda: self._ready_line(start_at), "the ready line").group(1))
@@ -192,6 +195,9 @@ class Server:
     def get(self, target, headers=None):
         return self.request("GET", target, headers)
 
+    def metrics(self):
+        return self.get("/metrics").json()
+
     def raw(self, data, half_close=False):
         """Sends bytes, reads until the server closes: every response."""
         with self.connect() as wire:
@@ -208,6 +214,12 @@ class Server:
             return [dict(row) for row in db.execute(sql, arguments)]
         finally:
             db.close()
+
+
+class Lab(Server):
+    """The same service with another application (tests/lab): handlers that count, sleep, hold, fail, crash, echo."""
+
+    command = [str(LAB)]
 
 
 # -- the wire ------------------------------------------------------------------------------------------------------

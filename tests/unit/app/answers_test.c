@@ -33,7 +33,9 @@ static void test_link_next__escapes_and_leaves_out(void **state)
 {
     (void)state;
     struct response res = response_empty(200);
-    const struct link_param params[] = { { "a", STR_EMPTY }, { "b", STR("x y&\xC3\xA9\"<>\r\n%") }, { "c", STR("A-z_0.~") } };
+    const struct link_param params[] = {
+        { "a", STR_EMPTY }, { "b", STR("x y&\xC3\xA9\"<>\r\n%") }, { "c", STR("A-z_0.~") },
+    };
     link_next(&harness.req, &res, params, 3);
     assert_true(str_eq(harness_field(&res, "Link"),
                        STR("</api/spas?b=x%20y%26%C3%A9%22%3C%3E%0D%0A%25&c=A-z_0.~>; rel=\"next\"")));

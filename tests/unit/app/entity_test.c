@@ -41,8 +41,9 @@ static void test_entity_members__writes_each_kind_its_own_way(void **state)
     };
     assert_int_equal(sizeof(fields) / sizeof(fields[0]), FIELD_KINDS);
     assert_json(fields, FIELD_KINDS, values,
-                "{\"text\":\"a\\\"b\",\"date\":\"2026-01-31\",\"time\":\"2026-01-31T12:00:00Z\",\"money\":1234567890123,"
-                "\"int\":-3,\"bool\":true,\"enum\":\"upi\",\"list\":[1,2],\"object\":{\"a\":{}},\"image\":\"p.jpg\",\"ref\":9}");
+                "{\"text\":\"a\\\"b\",\"date\":\"2026-01-31\",\"time\":\"2026-01-31T12:00:00Z\","
+                "\"money\":1234567890123,\"int\":-3,\"bool\":true,\"enum\":\"upi\",\"list\":[1,2],\"object\":{\"a\":{}},"
+                "\"image\":\"p.jpg\",\"ref\":9}");
 }
 
 static void test_entity_members__writes_null_for_every_kind(void **state)

@@ -27,10 +27,11 @@ struct harness {
     struct request        req;
     struct db_scope       scope;
     uint8_t               key[CURSOR_KEY_BYTES];
+    const char           *between;      /* SQL run once, before a handler's second statement: */
+    unsigned              statements;   /* what another writer does meanwhile                 */
 };
 static struct harness harness;
 
-struct db_scope *request_db(struct request *req) { (void)req; return &harness.scope; }
 const uint8_t *app_cursor_key(struct request *req) { (void)req; return harness.key; }
 const struct catalog *app_catalog(struct request *req) { (void)req; return harness.catalog; }
 
@@ -39,6 +40,14 @@ __attribute__((unused)) static void harness_sql(const char *sql)
     char *error = NULL;
     if (sqlite3_exec(harness.raw, sql, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s: %s", error, sql);
+}
+
+struct db_scope *request_db(struct request *req)
+{
+    (void)req;
+    if (++harness.statements == 2 && harness.between)
+        harness_sql(harness.between);
+    return &harness.scope;
 }
 
 static int harness_open(void **state)
@@ -53,7 +62,8 @@ static int harness_open(void **state)
     harness_sql("PRAGMA journal_mode = WAL");
     for (size_t i = 0; i < count; i++)
         harness_sql(list[i].sql);
-    harness_sql("INSERT INTO users (id, email, username, password_hash, created_at) VALUES (1, 'a@example.com', 'a', '', 0)");
+    harness_sql("INSERT INTO users (id, email, username, password_hash, created_at) VALUES"
+                " (1, 'a@example.com', 'a', '', 0)");
     harness.conf = (struct db_conf){
         .driver = "sqlite", .path = harness.path, .pool_size = 1, .pool_timeout_s = 1, .busy_timeout_ms = 1000,
     };
@@ -71,6 +81,7 @@ static int harness_close(void **state)
     (void)state;
     char side[80];
 
+    harness.between = NULL;
     db_scope_end(&harness.scope);
     db_shutdown(harness.db);
     db_free(harness.db);
@@ -98,7 +109,8 @@ static const struct route *harness_route(http_handler *handler)
 /* Calls a handler as the server would: `query` without '?', path_arg may be
  * NULL. A query that params_check() refuses is the test's mistake. The answer
  * is valid until the next call. */
-__attribute__((unused)) static struct response harness_get(http_handler *handler, const char *path_arg, const char *query)
+__attribute__((unused)) static struct response harness_get(http_handler *handler, const char *path_arg,
+                                                           const char *query)
 {
     struct request *req = &harness.req;
     struct field_errors errors = { 0 };
@@ -106,6 +118,7 @@ __attribute__((unused)) static struct response harness_get(http_handler *handler
     static char raw[1024];
 
     db_scope_end(&harness.scope);
+    harness.statements = 0;
     arena_reset(&req->arena);
     harness.scope = db_scope_of(harness.db, &req->arena);
     *req = (struct request){ .arena = req->arena, .route = harness_route(handler), .path_args = { str_of(path_arg) } };

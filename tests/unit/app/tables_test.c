@@ -8,7 +8,8 @@ struct column { char type[16]; bool not_null, has_default; };
 
 static bool find_column(const char *table, const char *name, struct column *ret)
 {
-    static const char sql[] = "SELECT type, \"notnull\", dflt_value IS NOT NULL FROM pragma_table_info(?) WHERE name = ?";
+    static const char sql[] =
+        "SELECT type, \"notnull\", dflt_value IS NOT NULL FROM pragma_table_info(?) WHERE name = ?";
     sqlite3_stmt *st;
 
     assert_int_equal(sqlite3_prepare_v2(harness.raw, sql, -1, &st, NULL), SQLITE_OK);
@@ -37,7 +38,8 @@ static int64_t count_of(const char *sql, const char *arg)
 
 static const char *column_type(enum field_kind kind)
 {
-    const unsigned integers = 1U << FIELD_TIME | 1U << FIELD_MONEY | 1U << FIELD_INT | 1U << FIELD_BOOL | 1U << FIELD_REF;
+    const unsigned integers =
+        1U << FIELD_TIME | 1U << FIELD_MONEY | 1U << FIELD_INT | 1U << FIELD_BOOL | 1U << FIELD_REF;
     return integers >> kind & 1 ? "INTEGER" : "TEXT";
 }
 
@@ -135,12 +137,14 @@ static void test_catalog_build__makes_statements_that_an_index_serves(void **sta
     for (size_t c = 0; c < harness.catalog->count; c++) {
         const struct catalog_entry *e = &harness.catalog->entries[c];
         char search[160];
-        snprintf(search, sizeof(search), "SEARCH %s USING INDEX idx_%s_public (is_public=?", e->category->table, e->category->id);
+        snprintf(search, sizeof(search), "SEARCH %s USING INDEX idx_%s_public (is_public=?", e->category->table,
+                 e->category->id);
         assert_indexed(&e->skip, search);
         assert_indexed(&e->skip_long, search);
         snprintf(search, sizeof(search), "USING INDEX idx_%s_public (is_public=? AND generated_at<?)", e->category->id);
         assert_indexed(&e->page, search);
-        snprintf(search, sizeof(search), "COVERING INDEX idx_%s_public (is_public=? AND generated_at<?)", e->category->id);
+        snprintf(search, sizeof(search), "COVERING INDEX idx_%s_public (is_public=? AND generated_at<?)",
+                 e->category->id);
         assert_indexed(&harness.catalog->keys, search);
         snprintf(search, sizeof(search), "SEARCH %s USING INDEX sqlite_autoindex_%s_1 (code=?)", e->category->table,
                  e->category->table);
@@ -183,21 +187,25 @@ static void test_schema__has_the_specified_indexes(void **state)
         "idx_users_username", "idx_spa_code",
     };
     for (size_t i = 0; i < sizeof(specified) / sizeof(specified[0]); i++)
-        assert_int_equal(count_of("SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = ?", specified[i]), 1);
+        assert_int_equal(count_of("SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = ?",
+                                  specified[i]), 1);
 }
 
 static void test_schema__serves_lists_by_user_and_spa_from_an_index(void **state)
 {
     (void)state;
     static const struct db_statement forms[] = {
-        { "forms_of_spa", "SELECT * FROM candidate_forms WHERE spa_id = ? ORDER BY created_at DESC, id LIMIT 20", DB_READ },
-        { "forms_of_user", "SELECT * FROM candidate_forms WHERE created_by = ? ORDER BY created_at DESC, id LIMIT 20", DB_READ },
+        { "forms_of_spa",
+          "SELECT * FROM candidate_forms WHERE spa_id = ? ORDER BY created_at DESC, id LIMIT 20", DB_READ },
+        { "forms_of_user",
+          "SELECT * FROM candidate_forms WHERE created_by = ? ORDER BY created_at DESC, id LIMIT 20", DB_READ },
     };
     assert_indexed(&forms[0], "USING INDEX idx_candidate_forms_spa (spa_id=?)");
     assert_indexed(&forms[1], "USING INDEX idx_candidate_forms_user (created_by=?)");
     for (size_t c = 0; c < category_count; c++) {
         char sql[256], search[128];
-        snprintf(sql, sizeof(sql), "SELECT * FROM %s WHERE created_by = ? ORDER BY generated_at DESC, id LIMIT 20", categories[c].table);
+        snprintf(sql, sizeof(sql), "SELECT * FROM %s WHERE created_by = ? ORDER BY generated_at DESC, id LIMIT 20",
+                 categories[c].table);
         snprintf(search, sizeof(search), "USING INDEX idx_%s_user (created_by=?)", categories[c].id);
         assert_indexed(&(struct db_statement){ categories[c].id, sql, DB_READ }, search);
     }

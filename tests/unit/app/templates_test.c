@@ -5,8 +5,8 @@
 static int set_up(void **state)
 {
     harness_open(state);
-    harness_sql("INSERT INTO certificate_templates (id, name, category, template_variant, template_html, template_config,"
-                " created_by, is_active, is_public, created_at) VALUES"
+    harness_sql("INSERT INTO certificate_templates (id, name, category, template_variant, template_html,"
+                " template_config, created_by, is_active, is_public, created_at) VALUES"
                 " (1, 'A', 'spa_therapist', 'modern', '<p>', '{\"page\":\"A4\"}', 1, 1, 1, 1767225600000),"
                 " (2, 'B', 'spa_therapist', 'classic', '<p>', '{}', 1, 1, 1, 0),"
                 " (3, 'C', 'spa_therapist', 'modern', '<p>', '{}', 1, 1, 1, 0),"

@@ -18,8 +18,8 @@ static bool in(const char *list_text, const char *address)
 
 static void test_address_parse__refuses_what_is_no_address(void **state)
 {
-    static const char *const wrong[] = { "", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:80", "[::1]", "::g", "localhost",
-                                         " 1.2.3.4", "1:2:3:4:5:6:7:8:9", "1.2.3.4%eth0", "0x7f.1" };
+    static const char *const wrong[] = { "", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:80", "[::1]", "::g",
+                                         "localhost", " 1.2.3.4", "1:2:3:4:5:6:7:8:9", "1.2.3.4%eth0", "0x7f.1" };
     struct address a;
 
     (void)state;

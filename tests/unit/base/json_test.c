@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/json.c" /* for plain_point(): few machines have the locales that need it */
 
@@ -92,8 +93,8 @@ static void test_json_str__escapes_what_must_be(void **state)
     assert_written(f, "\"\\b\\f\\n\\r\\t\"");
     json_str(&f->j, (struct str){ "\x00\x01\x1f\x7f", 4 });
     assert_written(f, "\"\\u0000\\u0001\\u001f\\u007f\"");
-    json_str(&f->j, STR("\xC2\x85\xC2\xA0"));
-    assert_written(f, "\"\\u0085\xC2\xA0\"");
+    json_str(&f->j, STR("\xC2\x80\xC2\x9F\xC2\xA0"));
+    assert_written(f, "\"\\u0080\\u009f\xC2\xA0\"");
     json_str(&f->j, STR_EMPTY);
     assert_written(f, "\"\"");
     json_str(&f->j, (struct str){ NULL, 0 });
@@ -137,21 +138,52 @@ static void test_json_str__all_output_is_utf8(void **state)
     }
 }
 
+/* Each byte at each place of a longer text, so that steps of 8 are met anyhow. */
+static void test_json_escape__does_not_depend_on_the_place(void **state)
+{
+    struct fixture *f = *state;
+    char text[24], alone[8];
+
+    for (int c = 0; c < 256; c++) {
+        const char byte = (char)c;
+        size_t alone_len;
+        json_escape(&f->out, (struct str){ &byte, 1 });
+        alone_len = f->out.len;
+        memcpy(alone, f->out.ptr, alone_len);
+        buf_clear(&f->out);
+        for (size_t at = 0; at < sizeof(text); at++) {
+            memset(text, 'x', sizeof(text));
+            text[at] = byte;
+            json_escape(&f->out, (struct str){ text, sizeof(text) });
+            assert_int_equal(f->out.len, sizeof(text) - 1 + alone_len);
+            assert_memory_equal(f->out.ptr, "xxxxxxxxxxxxxxxxxxxxxxxx", at);
+            assert_memory_equal(f->out.ptr + at, alone, alone_len);
+            assert_int_equal(f->out.ptr[f->out.len - 1], at == sizeof(text) - 1 ? alone[alone_len - 1] : 'x');
+            buf_clear(&f->out);
+        }
+    }
+}
+
 static void test_json_double__is_short_and_exact(void **state)
 {
     static const struct {
         double value;
         const char *text;
     } rows[] = {
-        {0,          "0"                    },
-        { 1,         "1"                    },
-        { -1.5,      "-1.5"                 },
-        { 0.1,       "0.1"                  },
-        { 0.1 + 0.2, "0.30000000000000004"  },
-        { 1e22,      "1e+22"                },
-        { 100000,    "100000"               },
-        { 5e-324,    "4.94065645841247e-324"},
-        { 1.0 / 3,   "0.3333333333333333"   },
+        {0,                   "0"                     },
+        { 1,                  "1"                     },
+        { -1.5,               "-1.5"                  },
+        { 0.1,                "0.1"                   },
+        { 0.1 + 0.2,          "0.30000000000000004"   },
+        { 1e22,               "1e+22"                 },
+        { 100000,             "100000"                },
+        { -0.0,               "-0"                    },
+        { -3,                 "-3"                    },
+        { 999999999999999,    "999999999999999"       },
+        { 1e15,               "1e+15"                 },
+        { 123456789012345680, "1.2345678901234568e+17"},
+        { 5e-324,             "4.94065645841247e-324" },
+        { 1.0 / 3,            "0.3333333333333333"    },
     };
     struct fixture *f = *state;
 
@@ -284,6 +316,7 @@ int main(void)
         TEST(test_json_str__keys_are_escaped_too),
         TEST(test_json_str__replaces_each_bad_byte),
         TEST(test_json_str__all_output_is_utf8),
+        TEST(test_json_escape__does_not_depend_on_the_place),
         TEST(test_json_double__is_short_and_exact),
         TEST(test_json_double__reads_back_to_the_same_value),
         TEST(test_json_double__what_json_cannot_say_is_null),

@@ -17,12 +17,12 @@
 #include "db/driver.h"
 
 static struct fake {
-    int      opens, open_now, most_open, opening, most_opening;
-    int      pings, resets, runs, scripts;
-    uint64_t open_ms, run_ms;           /* how long it takes                */
-    bool     away;                      /* opens fail                       */
-    bool     ping_fails, reset_fails;
-    mono_ns  ahead;                     /* of the true clock                */
+    int opens, open_now, most_open, opening, most_opening;
+    int pings, resets, runs, scripts;
+    uint64_t open_ms, run_ms; /* how long it takes                */
+    bool away;                /* opens fail                       */
+    bool ping_fails, reset_fails;
+    mono_ns ahead; /* of the true clock                */
 } fake;
 
 static inline mono_ns fake_now(void) { return clock_mono() + fake.ahead; }
@@ -92,8 +92,15 @@ static inline enum err fake_script(struct db_conn *c, const char *sql)
 }
 
 static const struct db_driver fake_driver = {
-    .name = "fake", .migrations = "fake", .begin = "START TRANSACTION", .open = fake_open, .close = fake_close,
-    .ping = fake_ping, .reset = fake_reset, .run = fake_run, .script = fake_script,
+    .name = "fake",
+    .migrations = "fake",
+    .begin = "START TRANSACTION",
+    .open = fake_open,
+    .close = fake_close,
+    .ping = fake_ping,
+    .reset = fake_reset,
+    .run = fake_run,
+    .script = fake_script,
 };
 
 /* ---- loop and coroutines ------------------------------------------------- */

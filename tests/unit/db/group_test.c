@@ -10,16 +10,20 @@
 #include "base/random.h"
 #include "sqlite_fixture.h"
 
-static const struct db_statement make_counter = { "make_counter", "CREATE TABLE counter (n INTEGER NOT NULL)", DB_WRITE };
+static const struct db_statement make_counter = { "make_counter", "CREATE TABLE counter (n INTEGER NOT NULL)",
+                                                  DB_WRITE };
 static const struct db_statement make_entry = {
-    "make_entry", "CREATE TABLE entry (id INTEGER PRIMARY KEY, who INTEGER NOT NULL, turn INTEGER NOT NULL, UNIQUE (who, turn))",
-    DB_WRITE };
+    "make_entry",
+    "CREATE TABLE entry (id INTEGER PRIMARY KEY, who INTEGER NOT NULL, turn INTEGER NOT NULL, UNIQUE (who, turn))",
+    DB_WRITE
+};
 static const struct db_statement zero = { "zero", "INSERT INTO counter VALUES (0)", DB_WRITE };
 static const struct db_statement increment = { "increment", "UPDATE counter SET n = n + 1", DB_WRITE };
 static const struct db_statement value = { "value", "SELECT n FROM counter", DB_READ };
 static const struct db_statement enter = { "enter", "INSERT INTO entry (who, turn) VALUES (?, ?)", DB_WRITE };
-static const struct db_statement enter_or_undo_all = {
-    "enter_or_undo_all", "INSERT OR ROLLBACK INTO entry (who, turn) VALUES (?, ?)", DB_WRITE };
+static const struct db_statement enter_or_undo_all = { "enter_or_undo_all",
+                                                       "INSERT OR ROLLBACK INTO entry (who, turn) VALUES (?, ?)",
+                                                       DB_WRITE };
 static const struct db_statement entries = { "entries", "SELECT count(*) FROM entry", DB_READ };
 static const struct db_statement entries_of_odd = { "odd", "SELECT count(*) FROM entry WHERE who % 2 = 1", DB_READ };
 
@@ -28,19 +32,21 @@ static int setup(void **state)
     struct db_rows rows;
 
     return fixture_setup(state) == 0 && query(&make_counter, DB_NO_ARGS, &rows) == OK &&
-           query(&make_entry, DB_NO_ARGS, &rows) == OK && query(&zero, DB_NO_ARGS, &rows) == OK ? 0 : -1;
+                   query(&make_entry, DB_NO_ARGS, &rows) == OK && query(&zero, DB_NO_ARGS, &rows) == OK
+               ? 0
+               : -1;
 }
 
 /* One who writes, again and again, in transactions of two statements. */
 struct writer {
     struct arena arena;
-    int          id, turns;
-    bool         rolls_back;        /* every one of them                        */
-    bool         dawdles;           /* waits in the middle of each              */
-    bool         undoes_all;        /* its statement undoes the whole group     */
-    bool         ends;              /* neither commits nor rolls back by itself */
-    int          committed, failed;
-    enum err     last;
+    int id, turns;
+    bool rolls_back; /* every one of them                        */
+    bool dawdles;    /* waits in the middle of each              */
+    bool undoes_all; /* its statement undoes the whole group     */
+    bool ends;       /* neither commits nor rolls back by itself */
+    int committed, failed;
+    enum err last;
     struct coro *coro;
 };
 
@@ -120,8 +126,9 @@ static void test_rollback__undoes_its_own_part_only(void **state)
     (void)state;
 
     for (int i = 0; i < N; i++) {
-        w[i] = (struct writer){ .id = i, .turns = TURNS, .rolls_back = i % 2 == 1 && i % 4 == 1, .ends = i % 4 == 3,
-                                .dawdles = i % 5 == 0 };
+        w[i] = (struct writer){
+            .id = i, .turns = TURNS, .rolls_back = i % 2 == 1 && i % 4 == 1, .ends = i % 4 == 3, .dawdles = i % 5 == 0
+        };
         start(&w[i]);
     }
     run_loop();
@@ -144,7 +151,11 @@ static void test_rollback__of_the_last_member_commits_the_others(void **state)
 
 static void test_commit__failed_member_statement_leaves_the_others(void **state)
 {
-    struct writer w[3] = { { .id = 1, .turns = 1 }, { .id = 1, .turns = 1 }, { .id = 2, .turns = 1 } };
+    struct writer w[3] = {
+        {.id = 1,  .turns = 1},
+        { .id = 1, .turns = 1},
+        { .id = 2, .turns = 1}
+    };
     (void)state;
 
     for (int i = 0; i < 3; i++)
@@ -158,8 +169,12 @@ static void test_commit__failed_member_statement_leaves_the_others(void **state)
 
 static void test_commit__transaction_undone_by_the_database_fails_every_member(void **state)
 {
-    struct writer w[4] = { { .id = 1, .turns = 1 }, { .id = 2, .turns = 1 },
-                           { .id = 1, .turns = 1, .undoes_all = true }, { .id = 3, .turns = 1 } };
+    struct writer w[4] = {
+        {.id = 1,  .turns = 1},
+        { .id = 2, .turns = 1},
+        { .id = 1, .turns = 1, .undoes_all = true },
+        { .id = 3,       .turns = 1         }
+    };
     (void)state;
 
     for (int i = 0; i < 4; i++)
@@ -168,7 +183,7 @@ static void test_commit__transaction_undone_by_the_database_fails_every_member(v
     assert_int_equal(w[0].last, E_CONFLICT);
     assert_int_equal(w[1].last, E_CONFLICT);
     assert_int_equal(w[2].last, E_CONFLICT);
-    assert_int_equal(w[3].committed, 1);        /* of the next group */
+    assert_int_equal(w[3].committed, 1); /* of the next group */
     assert_int_equal(number(&value), 1);
     assert_int_equal(number(&entries), 1);
 }
@@ -189,7 +204,11 @@ static void test_query__in_an_undone_transaction_is_refused(void **state)
 
 static void test_begin__cancelled_member_leaves_the_line(void **state)
 {
-    struct writer w[3] = { { .id = 1, .turns = 1, .dawdles = true }, { .id = 2, .turns = 1 }, { .id = 3, .turns = 1 } };
+    struct writer w[3] = {
+        {.id = 1, .turns = 1, .dawdles = true },
+        { .id = 2,      .turns = 1        },
+        { .id = 3,      .turns = 1 }
+    };
     (void)state;
 
     for (int i = 0; i < 3; i++)
@@ -211,7 +230,7 @@ static void test_begin__times_out_as_busy(void **state)
 
     conf.pool_timeout_s = 0.02;
     assert_int_equal(db_begin(&holder), OK);
-    assert_int_equal(db_begin(&other), E_BUSY);     /* outside a coroutine: at once */
+    assert_int_equal(db_begin(&other), E_BUSY); /* outside a coroutine: at once */
     start(&late);
     run_loop();
     assert_int_equal(late.last, E_BUSY);

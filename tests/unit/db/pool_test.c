@@ -50,14 +50,14 @@ static struct db_pooled *take(void)
 
 /* A borrower in a coroutine of its own. */
 struct borrower {
-    uint64_t          hold_ms;
-    bool              keep;         /* does not return it         */
-    bool              makes_dirty;
-    enum err          result;
-    bool              done;
-    int               order;        /* when it got its connection */
+    uint64_t hold_ms;
+    bool keep; /* does not return it         */
+    bool makes_dirty;
+    enum err result;
+    bool done;
+    int order; /* when it got its connection */
     struct db_pooled *conn;
-    struct coro      *coro;
+    struct coro *coro;
 };
 static int served;
 
@@ -143,8 +143,8 @@ static void test_get__newcomer_does_not_overtake_a_waiter(void **state)
     for (int i = 0; i < 3; i++)
         c[i] = take();
     start(&first);
-    pool_put(c[0]);         /* goes to the first in line ... */
-    start(&newcomer);       /* ... who still holds it        */
+    pool_put(c[0]);   /* goes to the first in line ... */
+    start(&newcomer); /* ... who still holds it        */
     assert_int_equal(pool.waiting, 1);
     run_loop();
     assert_int_equal(first.order, 0);
@@ -233,7 +233,10 @@ static void test_get__cancelled_waiter_leaves_the_line(void **state)
 }
 
 /* Returns a connection and cancels the one who was given it, in one go. */
-struct betrayal { struct db_pooled *conn; struct coro *victim; };
+struct betrayal {
+    struct db_pooled *conn;
+    struct coro *victim;
+};
 static void give_and_cancel(void *arg)
 {
     struct betrayal *b = arg;
@@ -302,7 +305,7 @@ static void test_overflow__closes_after_it_lingered(void **state)
     assert_int_equal(pool_total(&pool), 2);
     put_forward(1000);
     pool_tick(&pool);
-    assert_int_equal(pool_total(&pool), 2);     /* the base is kept */
+    assert_int_equal(pool_total(&pool), 2); /* the base is kept */
 }
 
 /* ---- age ------------------------------------------------------------------------- */
@@ -420,10 +423,10 @@ static void test_put__lost_connection_retires_older_ones_only(void **state)
     pool_put(idle);
     lost->conn->broken = lost->conn->lost = true;
     pool_put(lost);
-    assert_int_equal(fake.open_now, 1);         /* the idle one went at once */
+    assert_int_equal(fake.open_now, 1); /* the idle one went at once */
     newer = take();
     busy->conn->broken = busy->conn->lost = true;
-    pool_put(busy);                             /* of the old generation: retires nobody again */
+    pool_put(busy); /* of the old generation: retires nobody again */
     pool_put(newer);
     assert_int_equal(fake.open_now, 1);
     assert_int_equal(pool.counts[POOL_IDLE], 1);
@@ -486,7 +489,7 @@ static void test_away__fails_at_once_and_comes_back(void **state)
 
     fake.opens = 0;
     start(&late);
-    assert_int_equal(late.result, E_UNAVAILABLE);   /* without waiting, without an attempt */
+    assert_int_equal(late.result, E_UNAVAILABLE); /* without waiting, without an attempt */
     assert_int_equal(fake.opens, 0);
 
     fake.away = false;
@@ -548,7 +551,7 @@ static void test_away__waiter_goes_on_while_another_connection_works(void **stat
     struct db_pooled *c = take();
     (void)state;
 
-    fake.away = true;       /* no further connection: "too many connections", say */
+    fake.away = true; /* no further connection: "too many connections", say */
     start(&waiter);
     assert_int_equal(fake.opens, 2);
     assert_false(waiter.done);

@@ -41,8 +41,12 @@ static inline int fixture_setup(void **state)
     if (!mkdtemp(folder))
         return -1;
     snprintf(path, sizeof(path), "%s/test.db", folder);
-    conf = (struct db_conf){ .driver = "sqlite", .path = path, .pool_size = 4, .max_overflow = 4,
-                             .pool_timeout_s = 30, .busy_timeout_ms = 20000 };
+    conf = (struct db_conf){ .driver = "sqlite",
+                             .path = path,
+                             .pool_size = 4,
+                             .max_overflow = 4,
+                             .pool_timeout_s = 30,
+                             .busy_timeout_ms = 20000 };
     arena_init(&arena, 64 * 1024 * 1024);
     db = db_new(&conf);
     task_use_loop(uv_default_loop());

@@ -9,25 +9,31 @@
 #include "sqlite_fixture.h"
 
 static const struct db_statement make_item = {
-    "make_item", "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE, size REAL CHECK (size < 100), data BLOB)",
-    DB_WRITE };
+    "make_item",
+    "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE, size REAL CHECK (size < 100), data BLOB)", DB_WRITE
+};
 static const struct db_statement make_part = {
-    "make_part", "CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL REFERENCES item(id))", DB_WRITE };
-static const struct db_statement add = {
-    "add", "INSERT INTO item (id, name, size, data) VALUES (?, ?, ?, ?)", DB_WRITE };
+    "make_part", "CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL REFERENCES item(id))", DB_WRITE
+};
+static const struct db_statement add = { "add", "INSERT INTO item (id, name, size, data) VALUES (?, ?, ?, ?)",
+                                         DB_WRITE };
 static const struct db_statement add_part = { "add_part", "INSERT INTO part (item_id) VALUES (?)", DB_WRITE };
 static const struct db_statement by_id = { "by_id", "SELECT id, name, size, data FROM item WHERE id = ?", DB_READ };
 static const struct db_statement touch = { "touch", "UPDATE item SET size = 1", DB_WRITE };
 static const struct db_statement count_up = {
-    "count_up", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i, 'row ' || i FROM n",
-    DB_READ_LONG };
+    "count_up",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i, 'row ' || i FROM n",
+    DB_READ_LONG
+};
 
 static int setup(void **state)
 {
     struct db_rows rows;
 
     return fixture_setup(state) == 0 && query(&make_item, DB_NO_ARGS, &rows) == OK &&
-           query(&make_part, DB_NO_ARGS, &rows) == OK ? 0 : -1;
+                   query(&make_part, DB_NO_ARGS, &rows) == OK
+               ? 0
+               : -1;
 }
 
 static enum err add_item(int64_t id, const char *name, double size)
@@ -43,10 +49,11 @@ static void test_run__round_trips_every_kind(void **state)
     struct db_rows rows;
     (void)state;
 
-    assert_int_equal(query(&add, DB_ARGS(DBV_INT(INT64_MIN), DBV_TEXT(text), DBV_REAL(0.1), DBV_BLOB(blob)), &rows), OK);
+    assert_int_equal(query(&add, DB_ARGS(DBV_INT(INT64_MIN), DBV_TEXT(text), DBV_REAL(0.1), DBV_BLOB(blob)), &rows),
+                     OK);
     assert_int_equal(rows.changes, 1);
     assert_int_equal(rows.insert_id, INT64_MIN);
-    for (int i = 0; i < 2; i++) {       /* compiled on a thread, then run where it is called */
+    for (int i = 0; i < 2; i++) { /* compiled on a thread, then run where it is called */
         const struct db_value *row;
 
         assert_int_equal(query(&by_id, DB_ARGS(DBV_INT(INT64_MIN)), &rows), OK);
@@ -65,8 +72,9 @@ static void test_run__empty_text_is_not_null(void **state)
     struct db_rows rows;
     (void)state;
 
-    assert_int_equal(query(&add, DB_ARGS(DBV_INT(1), DBV_TEXT(((struct str){ NULL, 0 })), DBV_NULL,
-                                         DBV_BLOB(STR_EMPTY)), &rows), OK);
+    assert_int_equal(
+        query(&add, DB_ARGS(DBV_INT(1), DBV_TEXT(((struct str){ NULL, 0 })), DBV_NULL, DBV_BLOB(STR_EMPTY)), &rows),
+        OK);
     assert_int_equal(query(&by_id, DB_ARGS(DBV_INT(1)), &rows), OK);
     assert_int_equal(rows.values[1].kind, DB_TEXT);
     assert_int_equal(rows.values[1].s.len, 0);
@@ -80,9 +88,9 @@ static void test_run__names_errors(void **state)
     (void)state;
 
     assert_int_equal(add_item(1, "one", 1), OK);
-    assert_int_equal(add_item(1, "other", 1), E_CONFLICT);      /* primary key */
-    assert_int_equal(add_item(2, "one", 1), E_CONFLICT);        /* unique      */
-    assert_int_equal(add_item(2, "two", 100), E_INVALID);       /* check       */
+    assert_int_equal(add_item(1, "other", 1), E_CONFLICT); /* primary key */
+    assert_int_equal(add_item(2, "one", 1), E_CONFLICT);   /* unique      */
+    assert_int_equal(add_item(2, "two", 100), E_INVALID);  /* check       */
     assert_int_equal(query(&add_part, DB_ARGS(DBV_INT(99)), &rows), E_CONFLICT);
     assert_int_equal(query(&add_part, DB_ARGS(DBV_NULL), &rows), E_INVALID);
     assert_int_equal(query(&add_part, DB_NO_ARGS, &rows), E_INTERNAL);
@@ -183,8 +191,7 @@ static void test_run__another_process_with_the_lock_is_busy_in_the_end(void **st
 static void test_run__full_disk_undoes_the_transaction(void **state)
 {
     static const struct db_statement shrink = { "shrink", "PRAGMA max_page_count = 10", DB_WRITE };
-    static const struct db_statement fill = {
-        "fill", "INSERT INTO item (data) VALUES (zeroblob(100000))", DB_WRITE };
+    static const struct db_statement fill = { "fill", "INSERT INTO item (data) VALUES (zeroblob(100000))", DB_WRITE };
     static const struct db_statement items = { "items", "SELECT count(*) FROM item", DB_READ };
     struct db_scope scope = db_scope_of(db, &arena);
     struct db_rows rows;
@@ -203,11 +210,13 @@ static void test_run__full_disk_undoes_the_transaction(void **state)
 
 static void test_open__configures_the_connection(void **state)
 {
-    static const struct { struct db_statement st; int64_t value; } wanted[] = {
-        { { "a", "PRAGMA synchronous", DB_READ }, 1 },
-        { { "b", "PRAGMA foreign_keys", DB_READ }, 1 },
-        { { "c", "PRAGMA temp_store", DB_READ }, 2 },
-        { { "d", "PRAGMA trusted_schema", DB_READ }, 0 },
+    static const struct {
+        struct db_statement st;
+        int64_t value;
+    } wanted[] = {
+        {{ "a", "PRAGMA synchronous", DB_READ },   1},
+        { { "b", "PRAGMA foreign_keys", DB_READ }, 1},
+        { { "c", "PRAGMA temp_store", DB_READ },   2},
     };
     static const struct db_statement journal = { "j", "PRAGMA journal_mode", DB_READ_LONG };
     struct db_rows rows;
@@ -269,7 +278,11 @@ static void test_open__makes_the_folder(void **state)
 
 /* ---- in coroutines: on the loop and on threads at once ------------------------- */
 
-struct reader { struct arena arena; int64_t id; int good; };
+struct reader {
+    struct arena arena;
+    int64_t id;
+    int good;
+};
 static void read_often(void *arg)
 {
     struct reader *r = arg;

@@ -104,8 +104,10 @@ static void test_chunks_feed__refuses_forbidden_trailers(void **state)
 {
     (void)state;
     const struct str cases[] = {
-        STR("0\r\nContent-Length: 5\r\n\r\n"), STR("0\r\ntransfer-encoding: chunked\r\n\r\n"), STR("0\r\nHOST: h\r\n\r\n"),
-        STR("0\r\nAuthorization: Bearer x\r\n\r\n"), STR("0\r\nA: b\r\nCookie: x\r\n\r\n"), STR("0\r\nX-Forwarded-For: 1\r\n\r\n"),
+        STR("0\r\nContent-Length: 5\r\n\r\n"), STR("0\r\ntransfer-encoding: chunked\r\n\r\n"),
+        STR("0\r\nHOST: h\r\n\r\n"),
+        STR("0\r\nAuthorization: Bearer x\r\n\r\n"), STR("0\r\nA: b\r\nCookie: x\r\n\r\n"),
+        STR("0\r\nX-Forwarded-For: 1\r\n\r\n"),
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(decode(cases[i], 1).verdict, HTTP_PARSE_BAD);

@@ -83,8 +83,9 @@ static void test_find__matches_literal_paths(void **state)
 static void test_find__knows_no_other_path(void **state)
 {
     (void)state;
-    const struct str cases[] = { STR("/api"), STR("/api/spas/"), STR("/api/spas/7/"), STR("/API/spas"), STR("//api/spas"),
-                                 STR("/api/spas/7/staff"), STR("/api%2Fspas"), STR("/x"), STR("/apis") };
+    const struct str cases[] = { STR("/api"), STR("/api/spas/"), STR("/api/spas/7/"), STR("/API/spas"),
+                                 STR("//api/spas"), STR("/api/spas/7/staff"), STR("/api%2Fspas"), STR("/x"),
+                                 STR("/apis") };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct route_match m = find(HTTP_GET, cases[i]);
         assert_null(m.route);

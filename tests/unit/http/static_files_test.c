@@ -166,8 +166,8 @@ static void test_answer__sends_empty_and_unknown_files(void **state)
 static void test_answer__shows_nothing_else(void **state)
 {
     (void)state;
-    static const char *const paths[] = { "none", "sub", "a.txt/", "a.txt/b", "link.txt", "up/secret.txt", "pipe", ".hidden",
-                                         "../secret.txt", ".", "..", "sub//b.js", "//", "A.TXT" };
+    static const char *const paths[] = { "none", "sub", "a.txt/", "a.txt/b", "link.txt", "up/secret.txt", "pipe",
+                                         ".hidden", "../secret.txt", ".", "..", "sub//b.js", "//", "A.TXT" };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         const struct response r = get(paths[i]);
         if (r.status != 404 || r.kind == BODY_FILE)
@@ -279,8 +279,8 @@ static void test_answer__sends_a_single_range(void **state)
 static void test_answer__ignores_ranges_that_are_none(void **state)
 {
     (void)state;
-    const struct str cases[] = { STR("bytes=1-2,4-5"), STR("lines=1-2"), STR("bytes=5-2"), STR("bytes=-"), STR("bytes=a-b"),
-                                 STR("bytes=1"), STR("bytes="), STR("bytes=--1"), STR("1-2") };
+    const struct str cases[] = { STR("bytes=1-2,4-5"), STR("lines=1-2"), STR("bytes=5-2"), STR("bytes=-"),
+                                 STR("bytes=a-b"), STR("bytes=1"), STR("bytes="), STR("bytes=--1"), STR("1-2") };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         head.field_count = 0;
         field("Range", cases[i]);
@@ -298,7 +298,8 @@ static void test_answer__ignores_ranges_that_are_none(void **state)
 static void test_answer__refuses_ranges_outside(void **state)
 {
     (void)state;
-    const struct str cases[] = { STR("bytes=10-"), STR("bytes=10-20"), STR("bytes=-0"), STR("bytes=99999999999999999999-") };
+    const struct str cases[] = { STR("bytes=10-"), STR("bytes=10-20"), STR("bytes=-0"),
+                                 STR("bytes=99999999999999999999-") };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         head.field_count = 0;
         field("Range", cases[i]);

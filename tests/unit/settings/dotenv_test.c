@@ -46,7 +46,10 @@ static struct str read_all(struct str bytes)
     }
 }
 
-static void assert_reads_bytes(struct str bytes, const char *expected) { assert_string_equal(read_all(bytes).ptr, expected); }
+static void assert_reads_bytes(struct str bytes, const char *expected)
+{
+    assert_string_equal(read_all(bytes).ptr, expected);
+}
 static void assert_reads(const char *text, const char *expected) { assert_reads_bytes(str_of(text), expected); }
 
 static void test_dotenv__says_nothing_for_nothing(void **state)
@@ -70,7 +73,9 @@ static void test_dotenv__reads_a_pair_with_and_without_spaces_and_export(void **
 static void test_dotenv__takes_crlf_a_byte_order_mark_and_no_final_newline(void **state)
 {
     (void)state;
-    assert_reads("\xef\xbb\xbf" "A=1\r\n\r\nB='2'\r\nC=\"3\"\r", "1 A=[1]\n3 B=[2]\n4 C=[3]\n");
+    assert_reads("\xef\xbb\xbf"
+                 "A=1\r\n\r\nB='2'\r\nC=\"3\"\r",
+                 "1 A=[1]\n3 B=[2]\n4 C=[3]\n");
 }
 
 static void test_dotenv__cuts_a_comment_that_stands_after_a_space(void **state)

@@ -51,6 +51,7 @@ static void test_nearest__proposes_none_that_is_far(void **state)
     assert_null(nearest("banana", names));
     assert_null(nearest("", names));
     assert_null(nearest("xy", names));
+    assert_null(nearest("sxxxe", names));
     memset(word, 'x', NEAREST_WORD_MAX + 1);
     assert_null(nearest(word, (const char *const[]){ word, NULL }));
     word[NEAREST_WORD_MAX] = '\0';

@@ -11,22 +11,60 @@
 #include "settings/value.h"
 
 /* What the documentation promises; a key may be added, none may go. */
-static const struct { const char *key, *initial; } promised[] = {
-    { "DEBUG", "False" }, { "HOST", "0.0.0.0" }, { "PORT", "8000" }, { "LOG_LEVEL", "info" }, { "LOG_FORMAT", "text" },
-    { "ACCESS_LOG", "-" }, { "PUBLIC_URL", "" }, { "SECRET_KEY", "" }, { "CORS_ORIGINS", "" }, { "WEB_DIR", "web" },
-    { "DB_DRIVER", "sqlite" }, { "DB_PATH", "data/sanad.db" }, { "DB_HOST", "" }, { "DB_PORT", "3306" },
-    { "DB_SOCKET", "" }, { "DB_NAME", "" }, { "DB_USER", "" }, { "DB_PASSWORD", "" }, { "DB_SSL", "False" },
-    { "DB_POOL_SIZE", "50" }, { "DB_MAX_OVERFLOW", "100" }, { "DB_POOL_TIMEOUT", "30" }, { "DB_POOL_RECYCLE", "3600" },
-    { "DB_POOL_PRE_PING", "True" }, { "DB_POOL_WARM", "False" }, { "DB_POOL_LEAK_SECONDS", "60" },
-    { "SLOW_QUERY_MS", "200" }, { "QUERY_COUNT_WARN", "10" },
-    { "RATE_LIMIT_ENABLED", "True" }, { "RATE_LIMIT_PER_MINUTE", "60" }, { "RATE_LIMIT_PER_HOUR", "1000" },
-    { "RATE_LIMIT_CLIENTS", "100000" }, { "TRUSTED_PROXIES", "" }, { "RATE_LIMIT_ALLOW", "" },
-    { "RATE_LIMIT_USER_PER_MINUTE", "600" }, { "RATE_LIMIT_USER_PER_HOUR", "10000" },
-    { "REDIS_ENABLED", "False" }, { "REDIS_URL", "redis://localhost:6379/0" },
-    { "CACHE_ENABLED", "True" }, { "CACHE_TTL", "30" }, { "CACHE_MAX_BYTES", "64M" },
-    { "MAX_WORKERS", "0" }, { "WORKER_CONNECTIONS", "1000" }, { "LIMIT_CONCURRENCY", "1000" }, { "BACKLOG", "2048" },
-    { "KEEP_ALIVE", "5" }, { "TIMEOUT", "120" }, { "GRACEFUL_TIMEOUT", "30" }, { "MAX_REQUESTS", "0" },
-    { "MAX_REQUESTS_JITTER", "0" }, { "MAX_BODY_BYTES", "10M" },
+static const struct {
+    const char *key, *initial;
+} promised[] = {
+    {"DEBUG",                       "False"                   },
+    { "HOST",                       "0.0.0.0"                 },
+    { "PORT",                       "8000"                    },
+    { "LOG_LEVEL",                  "info"                    },
+    { "LOG_FORMAT",                 "text"                    },
+    { "ACCESS_LOG",                 "-"                       },
+    { "PUBLIC_URL",                 ""                        },
+    { "SECRET_KEY",                 ""                        },
+    { "CORS_ORIGINS",               ""                        },
+    { "WEB_DIR",                    "web"                     },
+    { "DB_DRIVER",                  "sqlite"                  },
+    { "DB_PATH",                    "data/sanad.db"           },
+    { "DB_HOST",                    ""                        },
+    { "DB_PORT",                    "3306"                    },
+    { "DB_SOCKET",                  ""                        },
+    { "DB_NAME",                    ""                        },
+    { "DB_USER",                    ""                        },
+    { "DB_PASSWORD",                ""                        },
+    { "DB_SSL",                     "False"                   },
+    { "DB_POOL_SIZE",               "50"                      },
+    { "DB_MAX_OVERFLOW",            "100"                     },
+    { "DB_POOL_TIMEOUT",            "30"                      },
+    { "DB_POOL_RECYCLE",            "3600"                    },
+    { "DB_POOL_PRE_PING",           "True"                    },
+    { "DB_POOL_WARM",               "False"                   },
+    { "DB_POOL_LEAK_SECONDS",       "60"                      },
+    { "SLOW_QUERY_MS",              "200"                     },
+    { "QUERY_COUNT_WARN",           "10"                      },
+    { "RATE_LIMIT_ENABLED",         "True"                    },
+    { "RATE_LIMIT_PER_MINUTE",      "60"                      },
+    { "RATE_LIMIT_PER_HOUR",        "1000"                    },
+    { "RATE_LIMIT_CLIENTS",         "100000"                  },
+    { "TRUSTED_PROXIES",            ""                        },
+    { "RATE_LIMIT_ALLOW",           ""                        },
+    { "RATE_LIMIT_USER_PER_MINUTE", "600"                     },
+    { "RATE_LIMIT_USER_PER_HOUR",   "10000"                   },
+    { "REDIS_ENABLED",              "False"                   },
+    { "REDIS_URL",                  "redis://localhost:6379/0"},
+    { "CACHE_ENABLED",              "True"                    },
+    { "CACHE_TTL",                  "30"                      },
+    { "CACHE_MAX_BYTES",            "64M"                     },
+    { "MAX_WORKERS",                "0"                       },
+    { "WORKER_CONNECTIONS",         "1000"                    },
+    { "LIMIT_CONCURRENCY",          "1000"                    },
+    { "BACKLOG",                    "2048"                    },
+    { "KEEP_ALIVE",                 "5"                       },
+    { "TIMEOUT",                    "120"                     },
+    { "GRACEFUL_TIMEOUT",           "30"                      },
+    { "MAX_REQUESTS",               "0"                       },
+    { "MAX_REQUESTS_JITTER",        "0"                       },
+    { "MAX_BODY_BYTES",             "10M"                     },
 };
 
 static void test_table__has_every_promised_key_with_its_default(void **state)
@@ -104,7 +142,7 @@ static void test_table__explains_each_row_in_one_line_and_in_its_group(void **st
         assert_in_range(help.len, 8, 100);
         assert_false(str_ends_with(help, STR(".")));
         assert_int_equal(str_find(help, '\n', 0), help.len);
-        assert_int_equal(str_find(help, '|', 0), help.len);    /* a cell of a table in the reference page */
+        assert_int_equal(str_find(help, '|', 0), help.len); /* a cell of a table in the reference page */
         assert_true(settings_table[i].group >= group);
         group = settings_table[i].group;
     }

@@ -43,7 +43,7 @@ static void assert_refused(const char *key, const char *const texts[])
 }
 #define ASSERT_REFUSED(key, ...) assert_refused((key), (const char *const[]){ __VA_ARGS__, NULL })
 
-static void test_value_read__bool(void **state)
+static void test_value_read__takes_every_spelling_of_a_bool(void **state)
 {
     const char *const yes[] = { "True", "true", "TRUE", "1", "yes", "on" };
     const char *const no[] = { "False", "false", "0", "No", "OFF" };
@@ -73,7 +73,7 @@ static void test_value_read__int_is_strict_and_bounded(void **state)
     assert_int_equal(s.port, 65535);
 }
 
-static void test_value_read__bytes_with_units(void **state)
+static void test_value_read__takes_bytes_with_units(void **state)
 {
     (void)state;
     assert_int_equal(read_as("MAX_BODY_BYTES", "10M"), OK);
@@ -87,7 +87,7 @@ static void test_value_read__bytes_with_units(void **state)
     ASSERT_REFUSED("MAX_BODY_BYTES", "", "M", "1023", "2G", "1.5M", "-1M", "10MB", "10 0", "9999999999999999999999M");
 }
 
-static void test_value_read__seconds_with_units(void **state)
+static void test_value_read__takes_seconds_with_units(void **state)
 {
     (void)state;
     assert_int_equal(read_as("CACHE_TTL", "30"), OK);
@@ -140,7 +140,7 @@ static void test_value_read__secret_key_is_long_or_absent(void **state)
     assert_int_equal(read_as("SECRET_KEY", "01234567890123456789012345678901"), OK);
 }
 
-static void test_value_read__address(void **state)
+static void test_value_read__takes_an_address_but_no_name(void **state)
 {
     (void)state;
     assert_int_equal(read_as("HOST", "::"), OK);
@@ -149,17 +149,18 @@ static void test_value_read__address(void **state)
     ASSERT_REFUSED("HOST", "", "localhost", "127.0.0.256", "[::1]", "127.0.0.1:80");
 }
 
-static void test_value_read__url_of_a_known_scheme(void **state)
+static void test_value_read__takes_a_url_of_a_known_scheme(void **state)
 {
     (void)state;
     assert_int_equal(read_as("PUBLIC_URL", ""), OK);
     assert_int_equal(read_as("PUBLIC_URL", "https://sanad.example/x"), OK);
     assert_string_equal(s.public_url.ptr, "https://sanad.example/x");
-    ASSERT_REFUSED("PUBLIC_URL", "sanad.example", "ftp://x", "https:/x", "https://", "http:///x", "http://a b", "javascript:1");
+    ASSERT_REFUSED("PUBLIC_URL", "sanad.example", "ftp://x", "https:/x", "https://", "http:///x", "http://a b",
+                   "javascript:1");
     ASSERT_REFUSED("REDIS_URL", "", "http://localhost");
 }
 
-static void test_value_read__list_of_trimmed_pieces(void **state)
+static void test_value_read__trims_the_pieces_of_a_list(void **state)
 {
     (void)state;
     assert_int_equal(read_as("DB_HOST", "db1 , db2"), OK);
@@ -173,7 +174,7 @@ static void test_value_read__list_of_trimmed_pieces(void **state)
     assert_int_equal(s.db_host.count, 0);
 }
 
-static void test_value_read__address_ranges(void **state)
+static void test_value_read__takes_address_ranges(void **state)
 {
     (void)state;
     assert_int_equal(read_as("TRUSTED_PROXIES", "10.0.0.0/8, ::1"), OK);
@@ -246,17 +247,17 @@ static void test_value_shown__masks_what_is_secret(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_value_read__bool),
+        TEST(test_value_read__takes_every_spelling_of_a_bool),
         TEST(test_value_read__int_is_strict_and_bounded),
-        TEST(test_value_read__bytes_with_units),
-        TEST(test_value_read__seconds_with_units),
+        TEST(test_value_read__takes_bytes_with_units),
+        TEST(test_value_read__takes_seconds_with_units),
         TEST(test_value_read__choice_counts_as_its_enum),
         TEST(test_value_read__text_is_bounded_and_terminated),
         TEST(test_value_read__secret_key_is_long_or_absent),
-        TEST(test_value_read__address),
-        TEST(test_value_read__url_of_a_known_scheme),
-        TEST(test_value_read__list_of_trimmed_pieces),
-        TEST(test_value_read__address_ranges),
+        TEST(test_value_read__takes_an_address_but_no_name),
+        TEST(test_value_read__takes_a_url_of_a_known_scheme),
+        TEST(test_value_read__trims_the_pieces_of_a_list),
+        TEST(test_value_read__takes_address_ranges),
         TEST(test_value_read__says_when_memory_is_short),
         TEST(test_value_allowed__says_the_bounds),
         TEST(test_value_shown__masks_what_is_secret),

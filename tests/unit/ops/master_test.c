@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+/* Each test forks a process that becomes the master; the test itself looks on
+ * through the shared slots, and sends signals. */
+#include "ops/master.h"
+
+#include "base/shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WORKERS = 3 };
+
+/* What the processes of a test share. */
+struct stage {
+    struct worker_slots slots;
+    struct metrics_page pages[WORKERS];
+    _Atomic int         announced;       /* calls of ready()                    */
+    _Atomic int         orphans;         /* workers that saw the master's end   */
+    _Atomic int         foreign_sockets; /* sockets of others that they had     */
+    _Atomic int         stubborn;        /* 1: workers ignore SIGTERM           */
+    _Atomic int         lives;           /* worker_main calls                   */
+};
+
+static struct shared mapping;
+static struct stage *stage;
+static struct sockets sockets;
+static struct master_conf conf;
+
+static void announce(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&stage->announced, 1);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    assert_int_equal(shared_open(&mapping, sizeof(struct stage) + 4096), 0);
+    stage = shared_take(&mapping, sizeof(*stage));
+    conf = (struct master_conf){
+        .workers = WORKERS, .graceful_timeout_s = 30, .pages = stage->pages, .log_level = LOG_ERROR, .ready = announce,
+    };
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    shared_close(&mapping);
+    return 0;
+}
+
+/* --- lives of workers -------------------------------------------------------------- */
+
+static volatile sig_atomic_t stopped;
+static void on_term(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
+/* Serves nothing until told to stop, or until the master is gone. */
+static int live(void *arg, const struct worker_seat *seat)
+{
+    struct pollfd lifeline = { .fd = seat->lifeline, .events = POLLIN };
+
+    (void)arg;
+    atomic_fetch_add(&stage->lives, 1);
+    (void)signal(SIGTERM, atomic_load(&stage->stubborn) ? SIG_IGN : on_term);
+    metric_add(M_ACCEPTED, 1);
+    metric_gauge_set(M_CONNECTIONS, 5);
+    slot_move(seat->slot, WORKER_READY);
+    while (!stopped) {
+        if (poll(&lifeline, 1, 10) > 0) {
+            atomic_fetch_add(&stage->orphans, 1);
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static int refuse(void *arg, const struct worker_seat *seat)
+{
+    (void)arg, (void)seat;
+    atomic_fetch_add(&stage->lives, 1);
+    return WORKER_BAD_SETTINGS;
+}
+
+/* Worker 0 cannot start; the others can. */
+static int refuse_one(void *arg, const struct worker_seat *seat)
+{
+    return seat->index == 0 ? refuse(arg, seat) : live(arg, seat);
+}
+
+static int look_at_sockets(void *arg, const struct worker_seat *seat)
+{
+    const int *fds = arg;
+
+    for (int i = 0; i < WORKERS; i++) {
+        const bool open = fcntl(fds[i], F_GETFD) >= 0;
+        if (open != (i == seat->index) || seat->socket != fds[seat->index])
+            atomic_fetch_add(&stage->foreign_sockets, 1);
+    }
+    return live(arg, seat);
+}
+
+/* --- watching ------------------------------------------------------------------------ */
+
+static pid_t start_master(worker_main_fn *worker_main, void *arg)
+{
+    const pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        log_setup(LOG_ERROR, LOG_TEXT, "master");
+        _exit(master_run(&conf, &stage->slots, worker_main, arg));
+    }
+    return pid;
+}
+
+/* Waits for a condition; the bound only keeps a broken test from hanging. */
+#define WAIT_FOR(condition)                                          \
+    do {                                                             \
+        for (int turns_ = 0; !(condition) && turns_ < 6000; turns_++) \
+            (void)usleep(5000);                                      \
+        assert_true(condition);                                      \
+    } while (0)
+
+static int pid_of(int index) { return atomic_load(&stage->slots.rows[index].pid); }
+static bool all_ready(void) { return stage->slots.count == WORKERS && slots_all_ready(&stage->slots); }
+static bool gone(int pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
+
+static int status_of(pid_t master)
+{
+    int status = 0;
+
+    assert_int_equal(waitpid(master, &status, 0), master);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void assert_all_gone(const int pids[static WORKERS])
+{
+    for (int i = 0; i < WORKERS; i++)
+        assert_true(gone(pids[i]));
+}
+
+static void note_pids(int pids[static WORKERS])
+{
+    for (int i = 0; i < WORKERS; i++) {
+        WAIT_FOR(pid_of(i) != 0);
+        pids[i] = pid_of(i);
+    }
+}
+
+/* --- tests ---------------------------------------------------------------------------- */
+
+static void test_master_run__stops_all_at_sigterm(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+    int pids[WORKERS];
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    WAIT_FOR(atomic_load(&stage->announced) == 1);
+    assert_int_equal(atomic_load(&stage->slots.master_pid), master);
+    note_pids(pids);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+    assert_all_gone(pids);
+    assert_int_equal(slot_state(&stage->slots.rows[0]), WORKER_DEAD);
+    assert_int_equal(atomic_load(&stage->announced), 1);
+}
+
+static void test_master_run__replaces_a_killed_worker(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+    int pids[WORKERS];
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    note_pids(pids);
+    assert_int_equal(kill(pids[1], SIGKILL), 0);
+    WAIT_FOR(pid_of(1) != 0 && pid_of(1) != pids[1] && all_ready());
+    assert_int_equal(atomic_load(&stage->slots.rows[1].restarts), 1);
+    assert_int_equal(atomic_load(&stage->slots.rows[1].generation), 2);
+    assert_int_equal(atomic_load(&stage->slots.rows[0].restarts), 0);
+    assert_int_equal(pid_of(0), pids[0]);
+    assert_int_equal(metric_sum_counter(stage->pages, WORKERS, M_ACCEPTED), WORKERS + 1);
+    assert_int_equal(kill(master, SIGINT), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static void test_master_run__clears_the_gauges_of_the_dead(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    assert_int_equal(metric_sum_gauge(stage->pages, WORKERS, M_CONNECTIONS), 5 * WORKERS);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+    assert_int_equal(metric_sum_gauge(stage->pages, WORKERS, M_CONNECTIONS), 0);
+    assert_int_equal(metric_sum_counter(stage->pages, WORKERS, M_ACCEPTED), WORKERS);
+}
+
+static void test_master_run__gives_up_when_no_worker_can_start(void **state)
+{
+    const pid_t master = start_master(refuse, NULL);
+
+    (void)state;
+    assert_int_equal(status_of(master), 1);
+    assert_true(atomic_load(&stage->lives) >= WORKERS);
+    assert_int_equal(atomic_load(&stage->announced), 0);
+}
+
+static void test_master_run__goes_on_when_only_one_cannot_start(void **state)
+{
+    const pid_t master = start_master(refuse_one, NULL);
+
+    (void)state;
+    WAIT_FOR(atomic_load(&stage->slots.rows[0].generation) >= 3);
+    assert_int_equal(slot_state(&stage->slots.rows[1]), WORKER_READY);
+    assert_int_equal(atomic_load(&stage->announced), 0);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static void test_master_run__kills_those_that_do_not_stop_in_time(void **state)
+{
+    int pids[WORKERS];
+
+    (void)state;
+    atomic_store(&stage->stubborn, 1);
+    conf.graceful_timeout_s = 0.2;
+    const pid_t master = start_master(live, NULL);
+    WAIT_FOR(all_ready());
+    note_pids(pids);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+    assert_all_gone(pids);
+}
+
+static void test_master_run__second_signal_ends_the_patience(void **state)
+{
+    int pids[WORKERS];
+
+    (void)state;
+    atomic_store(&stage->stubborn, 1);
+    conf.graceful_timeout_s = 3600;
+    const pid_t master = start_master(live, NULL);
+    WAIT_FOR(all_ready());
+    note_pids(pids);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    (void)usleep(100000);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+    assert_all_gone(pids);
+}
+
+static void test_master_run__workers_notice_its_death(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+    int status;
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    assert_int_equal(kill(master, SIGKILL), 0);
+    assert_int_equal(waitpid(master, &status, 0), master);
+    WAIT_FOR(atomic_load(&stage->orphans) == WORKERS);
+}
+
+static void test_master_run__worker_has_only_its_own_socket(void **state)
+{
+    const struct sockets_conf where = { .host = "127.0.0.1", .port = 0, .count = WORKERS, .backlog = 8 };
+    char error[128];
+
+    (void)state;
+    assert_int_equal(sockets_open(&where, &sockets, error, sizeof(error)), OK);
+    int fds[WORKERS];
+    memcpy(fds, sockets.fds, sizeof(fds));
+    conf.sockets = &sockets;
+    const pid_t master = start_master(look_at_sockets, fds);
+    WAIT_FOR(all_ready());
+    assert_int_equal(atomic_load(&stage->foreign_sockets), 0);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+    sockets_close(&sockets);
+}
+
+static void test_master_run__refuses_impossible_numbers(void **state)
+{
+    (void)state;
+    conf.workers = 0;
+    assert_int_equal(status_of(start_master(live, NULL)), 1);
+    conf.workers = WORKERS_MAX + 1;
+    assert_int_equal(status_of(start_master(live, NULL)), 1);
+    assert_int_equal(atomic_load(&stage->lives), 0);
+}
+
+#define MASTER_TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MASTER_TEST(test_master_run__stops_all_at_sigterm),
+        MASTER_TEST(test_master_run__replaces_a_killed_worker),
+        MASTER_TEST(test_master_run__clears_the_gauges_of_the_dead),
+        MASTER_TEST(test_master_run__gives_up_when_no_worker_can_start),
+        MASTER_TEST(test_master_run__goes_on_when_only_one_cannot_start),
+        MASTER_TEST(test_master_run__kills_those_that_do_not_stop_in_time),
+        MASTER_TEST(test_master_run__second_signal_ends_the_patience),
+        MASTER_TEST(test_master_run__workers_notice_its_death),
+        MASTER_TEST(test_master_run__worker_has_only_its_own_socket),
+        MASTER_TEST(test_master_run__refuses_impossible_numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
