@@ -9,6 +9,7 @@
  */
 #include <arpa/inet.h>
 #include <err.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <signal.h>
 #include <unistd.h>
 
 enum { ANSWER_MAX = 1 << 20, EVENTS = 512, REQUEST_MAX = 16 * 1024 };
@@ -27,8 +27,9 @@ static size_t answer_len;
 static int listen_on(uint16_t port)
 {
     const int on = 1;
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    const struct sockaddr_in to = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr = { htonl(INADDR_LOOPBACK) } };
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
         bind(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 || listen(fd, 2048) < 0)

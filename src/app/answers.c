@@ -51,10 +51,7 @@ struct response app_param_problem(struct request *req, const char *param, const 
     return problem_fields(req, err_http_status(E_INVALID), err_text(E_INVALID), &errors);
 }
 
-struct response app_not_found(struct request *req)
-{
-    return problem_err(req, E_NOT_FOUND);
-}
+struct response app_not_found(struct request *req) { return problem_err(req, E_NOT_FOUND); }
 
 /* RFC 3986: all but the unreserved characters are escaped. */
 static void percent_encode(struct buf *out, struct str s)

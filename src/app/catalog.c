@@ -35,7 +35,10 @@ static bool is_shown(const struct category *c, const struct field *f)
     return (f->flags & FIELD_PUBLIC) != 0 && !(c->sensitive && f->kind == FIELD_OBJECT);
 }
 
-struct field_list { const struct field *rows; size_t count; };
+struct field_list {
+    const struct field *rows;
+    size_t count;
+};
 
 static void choose_columns(struct catalog_entry *e, struct arena *a)
 {
@@ -89,8 +92,10 @@ static const char *keys_sql(const struct category *list, size_t count, struct ar
     struct buf b;
     buf_init_arena(&b, a, SQL_MAX_BYTES);
     for (size_t i = 0; i < count; i++)
-        buf_printf(&b, "%sSELECT * FROM (SELECT %zu AS category, generated_at, id FROM %s WHERE " AFTER_PLACE IN_ORDER
-                   " LIMIT ?) AS keys_%zu", i == 0 ? "" : " UNION ALL ", i, list[i].table, i);
+        buf_printf(&b,
+                   "%sSELECT * FROM (SELECT %zu AS category, generated_at, id FROM %s WHERE " AFTER_PLACE IN_ORDER
+                   " LIMIT ?) AS keys_%zu",
+                   i == 0 ? "" : " UNION ALL ", i, list[i].table, i);
     return text_of(&b);
 }
 

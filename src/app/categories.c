@@ -119,7 +119,7 @@ static const struct field daily_sheet[] = {
 /* clang-format on */
 
 const struct category categories[] = {
-#define X(name, title, party, sensitive) \
+#define X(name, title, party, sensitive)                                                                               \
     { #name, title, party, #name "_certificates", sensitive, name, sizeof(name) / sizeof(name[0]) },
     CATEGORIES(X)
 #undef X
@@ -130,7 +130,7 @@ const char *const category_ids[] = {
 #define X(name, title, party, sensitive) #name,
     CATEGORIES(X)
 #undef X
-    NULL
+        NULL
 };
 #undef CATEGORIES
 

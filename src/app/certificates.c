@@ -17,23 +17,26 @@
 enum { ARG_CATEGORY, ARG_SKIP, ARG_LIMIT, ARG_CURSOR };
 
 enum {
-    LONG_READ_ROWS  = 1000,               /* more than so many rows are read off the loop  */
-    ROUND_KEYS      = 2048,               /* most keys of a category that one round reads  */
+    LONG_READ_ROWS = 1000, /* more than so many rows are read off the loop  */
+    ROUND_KEYS = 2048,     /* most keys of a category that one round reads  */
     ROUND_MAX_BYTES = 16 * 1024 * 1024,
 };
 
-struct page_row { const struct catalog_entry *entry; const struct db_value *values; };
+struct page_row {
+    const struct catalog_entry *entry;
+    const struct db_value *values;
+};
 
 /* A page being read. */
 struct page {
-    struct request       *req;
+    struct request *req;
     const struct catalog *catalog;
-    size_t                limit, skip;
-    struct cursor         after;      /* the page begins behind it                 */
-    struct page_row      *rows;       /* room for `limit`                          */
-    size_t                count;      /* rows so far                               */
-    struct cursor         last;       /* where the next page begins, if there is   */
-    bool                  more;       /* one                                       */
+    size_t limit, skip;
+    struct cursor after;   /* the page begins behind it                 */
+    struct page_row *rows; /* room for `limit`                          */
+    size_t count;          /* rows so far                               */
+    struct cursor last;    /* where the next page begins, if there is   */
+    bool more;             /* one                                       */
 };
 
 static void page_add(struct page *p, size_t category, const struct db_value *values)
@@ -71,7 +74,10 @@ static enum err read_category(struct page *p, size_t category)
 
 /* The part of one category in a merge: rows in order, the first not yet taken
  * at the front. */
-struct strand { const struct db_value *next; size_t left, columns; };
+struct strand {
+    const struct db_value *next;
+    size_t left, columns;
+};
 
 /* Index of the strand whose next row is newest; `count` when all are empty.
  * Ties go to the lower category, as the order of lists has it. */
@@ -97,11 +103,11 @@ static const struct db_value *strand_take(struct strand *s)
 
 /* The walk over the keys of all categories up to the end of the page. */
 struct walk {
-    struct cursor at;                      /* last key passed                          */
-    size_t        to_skip, to_take;        /* left before the page, and in it          */
-    bool          ended;                   /* there are no more keys                   */
-    size_t        part[CATEGORY_MAX];      /* rows of each category in the page        */
-    struct cursor first[CATEGORY_MAX];     /* the first of them                        */
+    struct cursor at;                  /* last key passed                          */
+    size_t to_skip, to_take;           /* left before the page, and in it          */
+    bool ended;                        /* there are no more keys                   */
+    size_t part[CATEGORY_MAX];         /* rows of each category in the page        */
+    struct cursor first[CATEGORY_MAX]; /* the first of them                        */
 };
 
 static void walk_pass(struct walk *w, struct page *p, const struct cursor *key)
@@ -235,10 +241,7 @@ static void row_json(struct json *j, const struct page_row *row)
 }
 
 /* Lists are told apart by their category in cursors: 0 is the list of all. */
-static uint32_t list_of(const struct arg *category)
-{
-    return category->given ? 1 + (uint32_t)category->i : 0;
-}
+static uint32_t list_of(const struct arg *category) { return category->given ? 1 + (uint32_t)category->i : 0; }
 
 static void link_to_next(struct page *p, struct response *res)
 {
@@ -274,8 +277,11 @@ struct response certificate_public_list(struct request *req)
 {
     const struct arg *args = req->args;
     struct page p = {
-        .req = req, .catalog = app_catalog(req), .after = CURSOR_START,
-        .limit = (size_t)args[ARG_LIMIT].i, .skip = (size_t)args[ARG_SKIP].i,
+        .req = req,
+        .catalog = app_catalog(req),
+        .after = CURSOR_START,
+        .limit = (size_t)args[ARG_LIMIT].i,
+        .skip = (size_t)args[ARG_SKIP].i,
         .rows = arena_array(&req->arena, struct page_row, (size_t)args[ARG_LIMIT].i),
     };
 

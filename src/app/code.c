@@ -22,7 +22,7 @@ static char check_character(const char digits[static DIGITS])
 
 void code_format(const uint8_t bits[static CODE_BYTES], char out[static CODE_LEN])
 {
-    unsigned held = 0;      /* bits read and not yet written, `count` of them */
+    unsigned held = 0; /* bits read and not yet written, `count` of them */
     unsigned count = 2;
     size_t n = 0;
 
@@ -66,7 +66,7 @@ enum err code_parse(struct str text, char ret_code[static CODE_LEN])
         if (c == '\0' || n == CODE_LEN)
             return E_INVALID;
         if (n < DIGITS && memchr(alphabet + 32, c, CHECK_MODULUS - 32))
-            return E_INVALID;   /* a check character among the digits */
+            return E_INVALID; /* a check character among the digits */
         code[n++] = c;
     }
     if (n != CODE_LEN || code[0] > '7' || code[DIGITS] != check_character(code))

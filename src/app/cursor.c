@@ -73,10 +73,12 @@ enum err cursor_read(struct str text, uint32_t list, const uint8_t key[static CU
     if (text.len != CURSOR_LEN)
         return E_INVALID;
     if (sodium_base642bin(packed, sizeof(packed), text.ptr, text.len, NULL, &len, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 || len != sizeof(packed))
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        len != sizeof(packed))
         return E_INVALID;
     const struct cursor claimed = {
-        .at = (int64_t)get_be(packed, 8), .category = (uint32_t)get_be(packed + 8, 4),
+        .at = (int64_t)get_be(packed, 8),
+        .category = (uint32_t)get_be(packed + 8, 4),
         .id = (int64_t)get_be(packed + 12, 8),
     };
     cursor_write(&claimed, list, key, genuine);

@@ -21,7 +21,7 @@ enum err run_insert(struct demo_run *run, const struct db_statement *st, const s
 
 wall_ms run_moment(int64_t i, int64_t n)
 {
-    enum { OPEN_S = 4 * 3600, DAY_S = 10 * 3600 };      /* 9:30 in India is 4:00 UTC */
+    enum { OPEN_S = 4 * 3600, DAY_S = 10 * 3600 }; /* 9:30 in India is 4:00 UTC */
     int64_t second = (2 * i + 1) * DEMO_DAYS * DAY_S / (2 * n);
     int64_t day = DEMO_FIRST_DAY + second / DAY_S;
     return day * MS_PER_DAY + (OPEN_S + second % DAY_S) * MS_PER_S;
@@ -41,7 +41,8 @@ int64_t run_clerk(struct demo_run *run, int spa)
 /* ---- the whole ---- */
 
 /* One row a table that has rows. */
-static const struct db_statement find_data = { "demo_find_data",
+static const struct db_statement find_data = {
+    "demo_find_data",
     "SELECT * FROM ("
     "SELECT 'users' AS name, (SELECT count(*) FROM users) AS n"
     " UNION ALL SELECT 'spa', (SELECT count(*) FROM spa)"
@@ -56,7 +57,8 @@ static const struct db_statement find_data = { "demo_find_data",
     " UNION ALL SELECT 'daily_sheet_certificates', (SELECT count(*) FROM daily_sheet_certificates)"
     " UNION ALL SELECT 'candidate_forms', (SELECT count(*) FROM candidate_forms)"
     " UNION ALL SELECT 'hiring_forms', (SELECT count(*) FROM hiring_forms)) AS tables WHERE n > 0",
-    DB_READ_LONG };
+    DB_READ_LONG
+};
 
 static void say(struct demo_error *error, struct str text)
 {
@@ -116,12 +118,12 @@ static enum err fill(struct demo_run *run, const struct demo_options *options, s
 static const char *reason(enum err e)
 {
     static const char *const reasons[ERR_COUNT] = {
-        [E_DISK_FULL]   = "the disk is full; nothing was stored",
-        [E_READ_ONLY]   = "the database cannot be written to; nothing was stored",
-        [E_BUSY]        = "another process is writing to the database; nothing was stored",
+        [E_DISK_FULL] = "the disk is full; nothing was stored",
+        [E_READ_ONLY] = "the database cannot be written to; nothing was stored",
+        [E_BUSY] = "another process is writing to the database; nothing was stored",
         [E_UNAVAILABLE] = "the database cannot be opened",
-        [E_DATABASE]    = "the database refused a row; is it migrated? (sanad migrate)",
-        [E_NO_MEMORY]   = "not enough memory; nothing was stored",
+        [E_DATABASE] = "the database refused a row; is it migrated? (sanad migrate)",
+        [E_NO_MEMORY] = "not enough memory; nothing was stored",
     };
     return reasons[e] ? reasons[e] : err_text(e);
 }
@@ -149,8 +151,12 @@ enum err demo_fill(struct db *db, const struct demo_options *options, struct dem
         return e;
     }
     *ret_counts = (struct demo_counts){
-        .spas = DEMO_SPAS, .users = DEMO_USERS, .templates = DEMO_TEMPLATES, .certificates = options->certificates,
-        .candidate_forms = DEMO_CANDIDATE_FORMS, .hiring_forms = DEMO_HIRING_FORMS,
+        .spas = DEMO_SPAS,
+        .users = DEMO_USERS,
+        .templates = DEMO_TEMPLATES,
+        .certificates = options->certificates,
+        .candidate_forms = DEMO_CANDIDATE_FORMS,
+        .hiring_forms = DEMO_HIRING_FORMS,
     };
     return OK;
 }

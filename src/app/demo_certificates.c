@@ -15,19 +15,22 @@ enum { DATA_MAX_BYTES = 4096, PAISE = 100, PROGRESS_EVERY = 1024, OWN_COLUMNS_MA
 
 /* The certificate that is being made. */
 struct draft {
-    struct demo_dice      *dice;
-    struct arena          *arena;
+    struct demo_dice *dice;
+    struct arena *arena;
     const struct demo_spa *spa;
-    int64_t                number;      /* of its category, from 1     */
-    wall_ms                at;
-    demo_day               today;
-    struct json           *data;        /* open object: certificate_data */
-    struct db_value       *own;         /* the category's own columns  */
+    int64_t number; /* of its category, from 1     */
+    wall_ms at;
+    demo_day today;
+    struct json *data;    /* open object: certificate_data */
+    struct db_value *own; /* the category's own columns  */
 };
 
 /* ---- lists in columns ---- */
 
-struct list { struct buf buf; struct json json; };
+struct list {
+    struct buf buf;
+    struct json json;
+};
 
 static void open_list(struct list *l, struct arena *a)
 {
@@ -187,8 +190,9 @@ static void put_line(struct json *j, struct str what, int quantity, int64_t rate
 
 static struct str payment_mode(struct demo_dice *d)
 {
-    static const char *const modes[] = { "upi",  "upi",  "upi",           "card",  "card",
-                                         "cash", "cash", "bank_transfer", "cheque" };
+    static const char *const modes[] = {
+        "upi", "upi", "upi", "card", "card", "cash", "cash", "bank_transfer", "cheque"
+    };
     return str_of(modes[random_below(&d->random, sizeof modes / sizeof *modes)]);
 }
 
@@ -258,44 +262,92 @@ typedef void draw_fn(const struct draft *c);
 /* In the order of `categories`. The shares add up to 100; what is sensitive is
  * never public. */
 struct kind {
-    const char         *prefix;         /* of serials                           */
-    int                 share;          /* of all certificates, in percent      */
-    int                 valid_months;   /* 0: for ever                          */
-    draw_fn            *draw;
-    size_t              own_columns;
+    const char *prefix; /* of serials                           */
+    int share;          /* of all certificates, in percent      */
+    int valid_months;   /* 0: for ever                          */
+    draw_fn *draw;
+    size_t own_columns;
     struct db_statement insert;
 };
 
 enum { COMMON_COLUMNS = 11 };
-#define INSERT(table, columns, places)                                                                            \
-    "INSERT INTO " table " (code, serial, template_id, spa_id, created_by, certificate_data, is_public,"           \
-    " generated_at, expires_at, revoked_at, revoke_reason, " columns ")"                                           \
+#define INSERT(table, columns, places)                                                                                 \
+    "INSERT INTO " table " (code, serial, template_id, spa_id, created_by, certificate_data, is_public,"               \
+    " generated_at, expires_at, revoked_at, revoke_reason, " columns ")"                                               \
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " places ")"
 
 static const struct kind kinds[DEMO_CATEGORIES] = {
-    { "ST", 50, 0, draw_therapist, 4, { "demo_insert_spa_therapist",
+    { "ST",
+      50,
+      0,
+      draw_therapist,
+      4,
+      { "demo_insert_spa_therapist",
         INSERT("spa_therapist_certificates", "candidate_name, course_name, start_date, end_date", "?, ?, ?, ?"),
         DB_WRITE } },
-    { "MS", 5, 6, draw_salary, 5, { "demo_insert_manager_salary",
+    { "MS",
+      5,
+      6,
+      draw_salary,
+      5,
+      { "demo_insert_manager_salary",
         INSERT("manager_salary_certificates", "manager_name, position, joining_date, monthly_salary, salary_months",
-               "?, ?, ?, ?, ?"), DB_WRITE } },
-    { "OL", 8, 0, draw_offer, 4, { "demo_insert_offer_letter",
+               "?, ?, ?, ?, ?"),
+        DB_WRITE } },
+    { "OL",
+      8,
+      0,
+      draw_offer,
+      4,
+      { "demo_insert_offer_letter",
         INSERT("offer_letter_certificates", "employee_name, position, start_date, monthly_salary", "?, ?, ?, ?"),
         DB_WRITE } },
-    { "EL", 9, 0, draw_experience, 6, { "demo_insert_experience_letter",
-        INSERT("experience_letter_certificates", "candidate_name, position, joining_date, end_date, duration,"
-               " monthly_salary", "?, ?, ?, ?, ?, ?"), DB_WRITE } },
-    { "AL", 6, 0, draw_appointment, 4, { "demo_insert_appointment_letter",
+    { "EL",
+      9,
+      0,
+      draw_experience,
+      6,
+      { "demo_insert_experience_letter",
+        INSERT("experience_letter_certificates",
+               "candidate_name, position, joining_date, end_date, duration,"
+               " monthly_salary",
+               "?, ?, ?, ?, ?, ?"),
+        DB_WRITE } },
+    { "AL",
+      6,
+      0,
+      draw_appointment,
+      4,
+      { "demo_insert_appointment_letter",
         INSERT("appointment_letter_certificates", "employee_name, position, start_date, monthly_salary", "?, ?, ?, ?"),
         DB_WRITE } },
-    { "IN", 14, 0, draw_bill, 7, { "demo_insert_invoice_spa_bill",
-        INSERT("invoice_spa_bill_certificates", "bill_number, bill_date, customer_name, payment_mode, bill_lines,"
-               " total_amount, amount_in_words", "?, ?, ?, ?, ?, ?, ?"), DB_WRITE } },
-    { "ID", 5, 12, draw_card, 5, { "demo_insert_id_card",
+    { "IN",
+      14,
+      0,
+      draw_bill,
+      7,
+      { "demo_insert_invoice_spa_bill",
+        INSERT("invoice_spa_bill_certificates",
+               "bill_number, bill_date, customer_name, payment_mode, bill_lines,"
+               " total_amount, amount_in_words",
+               "?, ?, ?, ?, ?, ?, ?"),
+        DB_WRITE } },
+    { "ID",
+      5,
+      12,
+      draw_card,
+      5,
+      { "demo_insert_id_card",
         INSERT("id_card_certificates", "employee_name, designation, joining_date, contact_number, issue_date",
-               "?, ?, ?, ?, ?"), DB_WRITE } },
-    { "DS", 3, 0, draw_sheet, 3, { "demo_insert_daily_sheet",
-        INSERT("daily_sheet_certificates", "spa_name, sheet_date, entries", "?, ?, ?"), DB_WRITE } },
+               "?, ?, ?, ?, ?"),
+        DB_WRITE } },
+    { "DS",
+      3,
+      0,
+      draw_sheet,
+      3,
+      { "demo_insert_daily_sheet", INSERT("daily_sheet_certificates", "spa_name, sheet_date, entries", "?, ?, ?"),
+        DB_WRITE } },
 };
 #undef INSERT
 
@@ -336,8 +388,14 @@ static enum err add_certificate(struct demo_run *run, int k, int64_t number, wal
     struct json data;
     int spa = run_spa(run);
     struct draft c = {
-        .dice = &run->dice, .arena = &run->arena, .spa = &run->spas[spa], .number = number, .at = at,
-        .today = moment_day(at), .data = &data, .own = args + COMMON_COLUMNS,
+        .dice = &run->dice,
+        .arena = &run->arena,
+        .spa = &run->spas[spa],
+        .number = number,
+        .at = at,
+        .today = moment_day(at),
+        .data = &data,
+        .own = args + COMMON_COLUMNS,
     };
 
     buf_init_arena(&buf, &run->arena, DATA_MAX_BYTES);

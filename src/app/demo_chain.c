@@ -16,9 +16,12 @@ static wall_ms founded(int n)
 
 /* ---- spas ---- */
 
-static const struct db_statement insert_spa = { "demo_insert_spa",
+static const struct db_statement insert_spa = {
+    "demo_insert_spa",
     "INSERT INTO spa (id, code, name, address, area, city, state, pincode, phone_number, email, website, gst_number,"
-    " is_active, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", DB_WRITE };
+    " is_active, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    DB_WRITE
+};
 
 /* The cities in the table's order from a random one on; a city that comes
  * again gets another locality. */
@@ -48,26 +51,42 @@ static enum err add_spa(struct demo_run *run, int index, size_t first)
     struct str email = arena_printf(&run->arena, "spa%d@" DEMO_DOMAIN, index + 1);
     struct str website = arena_printf(&run->arena, "https://" DEMO_DOMAIN "/%s", spa->code);
     const struct db_value args[] = {
-        DBV_INT(index + 1), DBV_TEXT(str_of(spa->code)), DBV_TEXT(str_of(spa->name)), DBV_TEXT(home.address),
-        DBV_TEXT(str_of(locality)), DBV_TEXT(str_of(spa->place->city)), DBV_TEXT(str_of(spa->place->state)),
-        DBV_TEXT(home.pincode), DBV_TEXT(phone), DBV_TEXT(email), DBV_TEXT(website),
-        DBV_TEXT(gst_number(&run->arena, spa->place)), DBV_INT(1), DBV_INT(founded(index)),
+        DBV_INT(index + 1),
+        DBV_TEXT(str_of(spa->code)),
+        DBV_TEXT(str_of(spa->name)),
+        DBV_TEXT(home.address),
+        DBV_TEXT(str_of(locality)),
+        DBV_TEXT(str_of(spa->place->city)),
+        DBV_TEXT(str_of(spa->place->state)),
+        DBV_TEXT(home.pincode),
+        DBV_TEXT(phone),
+        DBV_TEXT(email),
+        DBV_TEXT(website),
+        DBV_TEXT(gst_number(&run->arena, spa->place)),
+        DBV_INT(1),
+        DBV_INT(founded(index)),
     };
     return run_insert(run, &insert_spa, args, sizeof args / sizeof *args);
 }
 
 /* ---- users ---- */
 
-static const struct db_statement insert_user = { "demo_insert_user",
+static const struct db_statement insert_user = {
+    "demo_insert_user",
     "INSERT INTO users (id, email, username, full_name, password_hash, role, spa_id, is_active, created_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", DB_WRITE };
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    DB_WRITE
+};
 
 /* How many there are of each role, in the order of their ids. */
-static const struct { const char *role; int count; } staff[] = {
+static const struct {
+    const char *role;
+    int count;
+} staff[] = {
     { "super_admin", DEMO_OWNERS },
-    { "admin",       DEMO_ADMINS },
-    { "spa_manager", DEMO_SPAS   },
-    { "user",        DEMO_OTHERS },
+    { "admin", DEMO_ADMINS },
+    { "spa_manager", DEMO_SPAS },
+    { "user", DEMO_OTHERS },
 };
 
 static enum err add_user(struct demo_run *run, int id, const char *role, int spa)
@@ -76,9 +95,15 @@ static enum err add_user(struct demo_run *run, int id, const char *role, int spa
     struct demo_person person = dice_person(&run->dice, place);
     struct str email = person_email(&run->arena, &person, id, DEMO_DOMAIN);
     const struct db_value args[] = {
-        DBV_INT(id), DBV_TEXT(email), DBV_TEXT(str_slice(email, 0, str_find(email, '@', 0))),
-        DBV_TEXT(person_name(&run->arena, &person)), DBV_TEXT(STR("!")), DBV_TEXT(str_of(role)),
-        spa >= 0 ? DBV_INT(spa + 1) : DBV_NULL, DBV_INT(1), DBV_INT(founded(DEMO_SPAS + id)),
+        DBV_INT(id),
+        DBV_TEXT(email),
+        DBV_TEXT(str_slice(email, 0, str_find(email, '@', 0))),
+        DBV_TEXT(person_name(&run->arena, &person)),
+        DBV_TEXT(STR("!")),
+        DBV_TEXT(str_of(role)),
+        spa >= 0 ? DBV_INT(spa + 1) : DBV_NULL,
+        DBV_INT(1),
+        DBV_INT(founded(DEMO_SPAS + id)),
     };
     return run_insert(run, &insert_user, args, sizeof args / sizeof *args);
 }
@@ -98,18 +123,28 @@ static enum err add_users(struct demo_run *run)
 
 /* ---- templates ---- */
 
-static const struct db_statement insert_template = { "demo_insert_template",
+static const struct db_statement insert_template = {
+    "demo_insert_template",
     "INSERT INTO certificate_templates (id, name, category, template_type, template_variant, template_html,"
     " template_config, created_by, is_active, is_public, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    DB_WRITE };
+    DB_WRITE
+};
 
 static enum err add_template(struct demo_run *run, int index)
 {
     struct demo_template t = demo_template_at(&run->arena, index);
     const struct db_value args[] = {
-        DBV_INT(index + 1), DBV_TEXT(t.name), DBV_TEXT(str_of(t.category)), DBV_TEXT(STR("html")),
-        DBV_TEXT(str_of(t.variant)), DBV_TEXT(t.html), DBV_TEXT(str_of(t.config)), DBV_INT(DEMO_OWNERS),
-        DBV_INT(1), DBV_INT(1), DBV_INT(founded(DEMO_SPAS + DEMO_USERS + index)),
+        DBV_INT(index + 1),
+        DBV_TEXT(t.name),
+        DBV_TEXT(str_of(t.category)),
+        DBV_TEXT(STR("html")),
+        DBV_TEXT(str_of(t.variant)),
+        DBV_TEXT(t.html),
+        DBV_TEXT(str_of(t.config)),
+        DBV_INT(DEMO_OWNERS),
+        DBV_INT(1),
+        DBV_INT(1),
+        DBV_INT(founded(DEMO_SPAS + DEMO_USERS + index)),
     };
     return run_insert(run, &insert_template, args, sizeof args / sizeof *args);
 }

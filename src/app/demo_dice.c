@@ -104,10 +104,7 @@ struct demo_home dice_home(struct demo_dice *d, const struct demo_place *place)
 
 /* Ten digits of the right shape for India. Area code 5550 is nobody's, and a
  * subscriber's number never begins with 0: it rings nowhere. */
-struct str dice_phone(struct demo_dice *d)
-{
-    return arena_printf(d->arena, "+9155500%05d", dice_between(d, 0, 99999));
-}
+struct str dice_phone(struct demo_dice *d) { return arena_printf(d->arena, "+9155500%05d", dice_between(d, 0, 99999)); }
 
 /* ---- money and codes ---- */
 

@@ -16,7 +16,9 @@ static struct db_value word(struct demo_run *run, const struct demo_list *list)
 
 /* A status, more often one that stands earlier in the list of four; and when it
  * was set: NULL while it is the first one. */
-struct progress { struct db_value status, updated_at; };
+struct progress {
+    struct db_value status, updated_at;
+};
 
 static struct progress draw_progress(struct demo_dice *d, const char *const names[4], wall_ms at)
 {
@@ -31,14 +33,21 @@ static struct progress draw_progress(struct demo_dice *d, const char *const name
 
 /* ---- candidates ---- */
 
-static const struct db_statement insert_candidate = { "demo_insert_candidate",
+static const struct db_statement insert_candidate = {
+    "demo_insert_candidate",
     "INSERT INTO candidate_forms (spa_id, created_by, candidate_name, phone_number, email, date_of_birth, gender,"
     " current_address, city, state, pincode, position_applied, education, languages, experience_months, last_employer,"
     " current_salary, expected_salary, status, created_at, updated_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", DB_WRITE };
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    DB_WRITE
+};
 
 /* What somebody has done so far. */
-struct career { int months; struct db_value employer, pay; int64_t hopes_for; };
+struct career {
+    int months;
+    struct db_value employer, pay;
+    int64_t hopes_for;
+};
 
 static struct career draw_career(struct demo_run *run, const struct demo_job *job)
 {
@@ -68,22 +77,40 @@ static enum err add_candidate(struct demo_run *run, int64_t i)
     struct str language = dice_word(d, &demo_languages);
     demo_day born = moment_day(at) - dice_between(d, 19 * 366, 44 * 365);
     const struct db_value args[] = {
-        DBV_INT(spa + 1), DBV_NULL, DBV_TEXT(person_name(&run->arena, &person)), DBV_TEXT(phone),
-        DBV_TEXT(person_email(&run->arena, &person, (int)i + 1, "example.com")), DBV_TEXT(day_text(&run->arena, born)),
-        DBV_TEXT(person.female ? STR("female") : STR("male")), DBV_TEXT(home.address),
-        DBV_TEXT(str_of(home.place->city)), DBV_TEXT(str_of(home.place->state)), DBV_TEXT(home.pincode),
-        DBV_TEXT(str_of(job->title)), DBV_TEXT(education), DBV_TEXT(language), DBV_INT(career.months),
-        career.employer, career.pay, DBV_INT(career.hopes_for), progress.status, DBV_INT(at), progress.updated_at,
+        DBV_INT(spa + 1),
+        DBV_NULL,
+        DBV_TEXT(person_name(&run->arena, &person)),
+        DBV_TEXT(phone),
+        DBV_TEXT(person_email(&run->arena, &person, (int)i + 1, "example.com")),
+        DBV_TEXT(day_text(&run->arena, born)),
+        DBV_TEXT(person.female ? STR("female") : STR("male")),
+        DBV_TEXT(home.address),
+        DBV_TEXT(str_of(home.place->city)),
+        DBV_TEXT(str_of(home.place->state)),
+        DBV_TEXT(home.pincode),
+        DBV_TEXT(str_of(job->title)),
+        DBV_TEXT(education),
+        DBV_TEXT(language),
+        DBV_INT(career.months),
+        career.employer,
+        career.pay,
+        DBV_INT(career.hopes_for),
+        progress.status,
+        DBV_INT(at),
+        progress.updated_at,
     };
     return run_insert(run, &insert_candidate, args, sizeof args / sizeof *args);
 }
 
 /* ---- vacancies ---- */
 
-static const struct db_statement insert_hiring = { "demo_insert_hiring",
+static const struct db_statement insert_hiring = {
+    "demo_insert_hiring",
     "INSERT INTO hiring_forms (spa_id, created_by, job_role, vacancies, required_experience, required_skills,"
     " required_education, monthly_salary_from, monthly_salary_to, contact_person, contact_number, needed_by, status,"
-    " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", DB_WRITE };
+    " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    DB_WRITE
+};
 
 static enum err add_hiring(struct demo_run *run, int64_t i)
 {
@@ -98,11 +125,21 @@ static enum err add_hiring(struct demo_run *run, int64_t i)
     struct str education = dice_word(d, &demo_qualifications);
     demo_day needed_by = moment_day(at) + dice_between(d, 10, 60);
     const struct db_value args[] = {
-        DBV_INT(spa + 1), DBV_INT(DEMO_OWNERS + DEMO_ADMINS + 1 + spa), DBV_TEXT(str_of(job->title)),
-        DBV_INT(vacancies), DBV_TEXT(years ? arena_printf(&run->arena, "%d+ years", years) : STR("None")),
-        DBV_TEXT(str_of(job->duties)), DBV_TEXT(education), DBV_INT((int64_t)job->least * PAISE),
-        DBV_INT((int64_t)job->most * PAISE), DBV_TEXT(contact), DBV_TEXT(phone),
-        DBV_TEXT(day_text(&run->arena, needed_by)), progress.status, DBV_INT(at), progress.updated_at,
+        DBV_INT(spa + 1),
+        DBV_INT(DEMO_OWNERS + DEMO_ADMINS + 1 + spa),
+        DBV_TEXT(str_of(job->title)),
+        DBV_INT(vacancies),
+        DBV_TEXT(years ? arena_printf(&run->arena, "%d+ years", years) : STR("None")),
+        DBV_TEXT(str_of(job->duties)),
+        DBV_TEXT(education),
+        DBV_INT((int64_t)job->least * PAISE),
+        DBV_INT((int64_t)job->most * PAISE),
+        DBV_TEXT(contact),
+        DBV_TEXT(phone),
+        DBV_TEXT(day_text(&run->arena, needed_by)),
+        progress.status,
+        DBV_INT(at),
+        progress.updated_at,
     };
     return run_insert(run, &insert_hiring, args, sizeof args / sizeof *args);
 }

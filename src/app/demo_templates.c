@@ -5,7 +5,9 @@
 
 #include "app/categories.h"
 
-struct frame { const char *id, *name, *head, *foot, *config; };
+struct frame {
+    const char *id, *name, *head, *foot, *config;
+};
 
 static const struct frame frames[DEMO_VARIANTS] = {
     { "classic", "Classic", "<main class='classic'><h2>{{spa_name}}</h2>", "<footer>{{code}}</footer></main>",
@@ -17,17 +19,17 @@ static const struct frame frames[DEMO_VARIANTS] = {
 };
 
 /* In the order of `categories`. */
-struct body { const char *name, *html; };
+struct body {
+    const char *name, *html;
+};
 
 static const struct body bodies[DEMO_CATEGORIES] = {
-    { "Spa Therapist",
-      "<h1>Certificate</h1><p><b>{{candidate_name}}</b> completed {{course_name}}, "
-      "{{start_date}} to {{end_date}}.</p>" },
+    { "Spa Therapist", "<h1>Certificate</h1><p><b>{{candidate_name}}</b> completed {{course_name}}, "
+                       "{{start_date}} to {{end_date}}.</p>" },
     { "Manager Salary",
       "<h1>Salary Certificate</h1><p><b>{{manager_name}}</b>, {{position}}, draws {{monthly_salary}} a month.</p>" },
-    { "Offer Letter",
-      "<h1>Offer</h1><p>Dear <b>{{employee_name}}</b>, join us as {{position}} "
-      "on {{start_date}} at {{monthly_salary}}.</p>" },
+    { "Offer Letter", "<h1>Offer</h1><p>Dear <b>{{employee_name}}</b>, join us as {{position}} "
+                      "on {{start_date}} at {{monthly_salary}}.</p>" },
     { "Experience Letter",
       "<h1>Experience</h1><p><b>{{candidate_name}}</b> was our {{position}}, {{joining_date}} to {{end_date}}.</p>" },
     { "Appointment Letter",
@@ -36,8 +38,7 @@ static const struct body bodies[DEMO_CATEGORIES] = {
       "<h1>Bill {{bill_number}}</h1><p>{{customer_name}}, {{bill_date}}</p>{{bill_lines}}<p>{{total_amount}}</p>" },
     { "ID Card",
       "<img src='{{photo}}'><h1>{{employee_name}}</h1><p>{{designation}}<br>{{contact_number}}<br>{{issue_date}}</p>" },
-    { "Daily Sheet",
-      "<h1>Daily Sheet</h1><p>{{spa_name}}, {{sheet_date}}</p><section>{{entries}}</section>" },
+    { "Daily Sheet", "<h1>Daily Sheet</h1><p>{{spa_name}}, {{sheet_date}}</p><section>{{entries}}</section>" },
 };
 
 struct demo_template demo_template_at(struct arena *a, int index)

@@ -39,23 +39,34 @@ const struct demo_job demo_jobs[] = {
 const size_t demo_job_count = sizeof demo_jobs / sizeof *demo_jobs;
 
 const struct demo_service demo_services[] = {
-    { "Swedish Massage", 60, 2400 },          { "Swedish Massage", 90, 3300 },
-    { "Balinese Massage", 60, 2600 },         { "Balinese Massage", 90, 3500 },
-    { "Deep Tissue Massage", 60, 2900 },      { "Thai Yoga Massage", 90, 3400 },
-    { "Aromatherapy Massage", 60, 2700 },     { "Hot Stone Therapy", 75, 3600 },
-    { "Foot Reflexology", 30, 999 },          { "Foot Reflexology", 60, 1599 },
-    { "Head, Neck and Shoulder Massage", 30, 1199 }, { "Abhyanga", 60, 2800 },
-    { "Shirodhara", 45, 3200 },               { "Potli Massage", 60, 3100 },
-    { "Coffee Body Scrub", 45, 2200 },        { "Sandalwood Body Wrap", 60, 2950 },
-    { "Gold Facial", 60, 2499 },              { "Fruit Facial", 45, 1499 },
-    { "Classic Manicure", 40, 799 },          { "Classic Pedicure", 50, 999 },
-    { "Steam and Sauna", 30, 899 },           { "Couple Massage", 60, 5200 },
+    { "Swedish Massage", 60, 2400 },
+    { "Swedish Massage", 90, 3300 },
+    { "Balinese Massage", 60, 2600 },
+    { "Balinese Massage", 90, 3500 },
+    { "Deep Tissue Massage", 60, 2900 },
+    { "Thai Yoga Massage", 90, 3400 },
+    { "Aromatherapy Massage", 60, 2700 },
+    { "Hot Stone Therapy", 75, 3600 },
+    { "Foot Reflexology", 30, 999 },
+    { "Foot Reflexology", 60, 1599 },
+    { "Head, Neck and Shoulder Massage", 30, 1199 },
+    { "Abhyanga", 60, 2800 },
+    { "Shirodhara", 45, 3200 },
+    { "Potli Massage", 60, 3100 },
+    { "Coffee Body Scrub", 45, 2200 },
+    { "Sandalwood Body Wrap", 60, 2950 },
+    { "Gold Facial", 60, 2499 },
+    { "Fruit Facial", 45, 1499 },
+    { "Classic Manicure", 40, 799 },
+    { "Classic Pedicure", 50, 999 },
+    { "Steam and Sauna", 30, 899 },
+    { "Couple Massage", 60, 5200 },
 };
 const size_t demo_service_count = sizeof demo_services / sizeof *demo_services;
 
-#define LIST(name, ...)                                                                                     \
-    static const char *const name##_words[] = { __VA_ARGS__ };                                              \
-    const struct demo_list   demo_##name = { name##_words, sizeof name##_words / sizeof *name##_words }
+#define LIST(name, ...)                                                                                                \
+    static const char *const name##_words[] = { __VA_ARGS__ };                                                         \
+    const struct demo_list demo_##name = { name##_words, sizeof name##_words / sizeof *name##_words }
 
 LIST(qualifications, "10th pass", "12th pass", "B.A.", "B.Com.", "B.Sc.", "Diploma in Hotel Management",
      "ITI Cosmetology", "B.H.M.", "D.Pharm. (Ayurveda)");

@@ -10,15 +10,20 @@
 enum { WORDS_MAX_BYTES = 1024, PAISE = 100, CRORE = 10000000 };
 
 static const char *const small[] = {
-    "Zero",   "One",    "Two",    "Three",    "Four",     "Five",    "Six",     "Seven",     "Eight",    "Nine",
-    "Ten",    "Eleven", "Twelve", "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen",
+    "Zero", "One",    "Two",    "Three",    "Four",     "Five",    "Six",     "Seven",     "Eight",    "Nine",
+    "Ten",  "Eleven", "Twelve", "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen",
 };
 static const char *const tens[] = {
     "", "", "Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety",
 };
 
-static const struct { int64_t size; const char *name; } groups[] = {
-    { 100000, "Lakh" }, { 1000, "Thousand" }, { 100, "Hundred" },
+static const struct {
+    int64_t size;
+    const char *name;
+} groups[] = {
+    { 100000, "Lakh" },
+    { 1000, "Thousand" },
+    { 100, "Hundred" },
 };
 
 static void word(struct buf *b, const char *text)

@@ -21,12 +21,12 @@
 #include "ops/worker.h"
 
 enum {
-    STACK_BYTES         = 256 * 1024,
-    STACKS_KEPT         = 4,
+    STACK_BYTES = 256 * 1024,
+    STACKS_KEPT = 4,
     REQUEST_ARENA_BYTES = 32 * 1024 * 1024,
-    HOUSEKEEPING_MS     = 1000,
-    STEP_COUNT          = 2,
-    ERROR_SIZE          = 256,
+    HOUSEKEEPING_MS = 1000,
+    STEP_COUNT = 2,
+    ERROR_SIZE = 256,
 };
 
 static const double HEADER_TIMEOUT_S = 10, BODY_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 60;
@@ -37,19 +37,19 @@ static const double PATIENCE_PART = 0.9;
 
 /* Everything that a worker owns. */
 struct keeper {
-    const struct node     *node;
-    struct worker          worker;
+    const struct node *node;
+    struct worker worker;
     struct service_context context;
-    uv_loop_t              loop;
-    struct worker_watch    watch;
-    uv_timer_t             housekeeping;    /* the pool's                             */
-    uv_timer_t             patience;        /* of a drain: then connections are cut   */
-    struct db_conf         db_conf;
-    struct router         *router;
-    struct cache          *cache;
-    struct gate            gate;
-    struct http_step       steps[STEP_COUNT];
-    struct server_hooks    hooks;
+    uv_loop_t loop;
+    struct worker_watch watch;
+    uv_timer_t housekeeping; /* the pool's                             */
+    uv_timer_t patience;     /* of a drain: then connections are cut   */
+    struct db_conf db_conf;
+    struct router *router;
+    struct cache *cache;
+    struct gate gate;
+    struct http_step steps[STEP_COUNT];
+    struct server_hooks hooks;
 };
 
 /* ---- per request ----------------------------------------------------------------- */
@@ -258,7 +258,7 @@ static bool open_parts(struct keeper *k, const struct worker_seat *seat)
 
 int service_worker_main(void *arg, const struct worker_seat *seat)
 {
-    static struct keeper k;      /* one a process; too large for a stack */
+    static struct keeper k; /* one a process; too large for a stack */
     int leftover;
 
     k = (struct keeper){ .node = arg };

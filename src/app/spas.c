@@ -19,7 +19,7 @@ static const struct field columns[] = {
 /* clang-format on */
 enum { COLUMN_COUNT = sizeof(columns) / sizeof(columns[0]) };
 
-#define X(column) ", " #column
+#define X(column)     ", " #column
 #define SELECT_ACTIVE "SELECT id" SPA_COLUMNS(X) " FROM spa WHERE is_active = 1"
 #define PAGE          " ORDER BY name, id LIMIT ? OFFSET ?"
 

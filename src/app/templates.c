@@ -36,35 +36,50 @@ static const struct field columns[TEMPLATE_COLUMN_COUNT] = {
 /* clang-format on */
 
 #define X(column, kind) ", " #column
-#define SELECT_PUBLIC \
+#define SELECT_PUBLIC                                                                                                  \
     "SELECT id" TEMPLATE_COLUMNS(X) " FROM certificate_templates WHERE is_public = 1 AND is_active = 1"
 
 /* Nobody has so many templates; a list has an end all the same. */
 #define AT_MOST " LIMIT 1000"
 
 static const struct db_statement templates_all = {
-    "templates_all", SELECT_PUBLIC " ORDER BY category, id" AT_MOST, DB_READ,
+    "templates_all",
+    SELECT_PUBLIC " ORDER BY category, id" AT_MOST,
+    DB_READ,
 };
 static const struct db_statement templates_of_category = {
-    "templates_of_category", SELECT_PUBLIC " AND category = ? ORDER BY id" AT_MOST, DB_READ,
+    "templates_of_category",
+    SELECT_PUBLIC " AND category = ? ORDER BY id" AT_MOST,
+    DB_READ,
 };
 static const struct db_statement templates_of_variant = {
-    "templates_of_variant", SELECT_PUBLIC " AND template_variant = ? ORDER BY category, id" AT_MOST, DB_READ,
+    "templates_of_variant",
+    SELECT_PUBLIC " AND template_variant = ? ORDER BY category, id" AT_MOST,
+    DB_READ,
 };
 static const struct db_statement templates_of_both = {
-    "templates_of_both", SELECT_PUBLIC " AND category = ? AND template_variant = ? ORDER BY id" AT_MOST, DB_READ,
+    "templates_of_both",
+    SELECT_PUBLIC " AND category = ? AND template_variant = ? ORDER BY id" AT_MOST,
+    DB_READ,
 };
 static const struct db_statement templates_by_variant = {
-    "templates_by_variant", SELECT_PUBLIC " AND category = ? ORDER BY template_variant, id" AT_MOST, DB_READ,
+    "templates_by_variant",
+    SELECT_PUBLIC " AND category = ? ORDER BY template_variant, id" AT_MOST,
+    DB_READ,
 };
 static const struct db_statement template_by_id = {
-    "template_by_id", SELECT_PUBLIC " AND id = ?", DB_READ,
+    "template_by_id",
+    SELECT_PUBLIC " AND id = ?",
+    DB_READ,
 };
 #undef X
 
 /* By which of the two is asked for: category | variant << 1. */
 static const struct db_statement *const lists[] = {
-    &templates_all, &templates_of_category, &templates_of_variant, &templates_of_both,
+    &templates_all,
+    &templates_of_category,
+    &templates_of_variant,
+    &templates_of_both,
 };
 
 static void template_json(struct json *j, const struct db_value *row)

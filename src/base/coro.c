@@ -24,41 +24,42 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-enum coro_state {      /* leaves when                                          */
-    CORO_IDLE,         /* in pool->idle: its stack is taken for a new function */
-    CORO_READY,        /* in scheduler.ready: the running one suspends or ends */
-    CORO_RUNNING,      /* it waits, or its function returns                    */
-    CORO_WAITING,      /* coro_wake(), or coro_cancel() if it listens          */
+/* The comment says when a state is left. */
+enum coro_state {
+    CORO_IDLE,    /* in pool->idle: its stack is taken for a new function */
+    CORO_READY,   /* in scheduler.ready: the running one suspends or ends */
+    CORO_RUNNING, /* it waits, or its function returns                    */
+    CORO_WAITING, /* coro_wake(), or coro_cancel() if it listens          */
 };
 
 struct coro {
-    struct link       link;        /* pool->idle or scheduler.ready               */
+    struct link link; /* pool->idle or scheduler.ready               */
     struct coro_pool *pool;
-    ucontext_t        context;     /* where it stands while it does not run       */
-    char             *stack;       /* lowest usable byte; a guard page lies below */
-    coro_fn          *fn;
-    void             *arg;
-    enum coro_state   state;
-    enum err          result;      /* of the wait that ends next                  */
-    bool              cancelled;
-    bool              firm;        /* the present wait is deaf to cancelling      */
-    bool              ended;       /* fn returned, the stack is not kept          */
-    void             *fake_stack;  /* AddressSanitizer's                          */
+    ucontext_t context; /* where it stands while it does not run       */
+    char *stack;        /* lowest usable byte; a guard page lies below */
+    coro_fn *fn;
+    void *arg;
+    enum coro_state state;
+    enum err result; /* of the wait that ends next                  */
+    bool cancelled;
+    bool firm;        /* the present wait is deaf to cancelling      */
+    bool ended;       /* fn returned, the stack is not kept          */
+    void *fake_stack; /* AddressSanitizer's                          */
 };
 
 struct coro_pool {
     struct link idle;
-    size_t      stack_bytes, keep_idle, idle_count, active;
+    size_t stack_bytes, keep_idle, idle_count, active;
 };
 
 /* The thread's own side of all switches. */
 static _Thread_local struct {
-    ucontext_t   loop;         /* the loop's stack, while a coroutine runs   */
-    struct coro *running;      /* NULL: we are on the loop's stack           */
-    struct link  ready;        /* woken by a coroutine, to run after it      */
-    void        *fake_stack;   /* AddressSanitizer: of the loop's stack      */
-    const void  *stack_bottom;
-    size_t       stack_size;
+    ucontext_t loop;      /* the loop's stack, while a coroutine runs   */
+    struct coro *running; /* NULL: we are on the loop's stack           */
+    struct link ready;    /* woken by a coroutine, to run after it      */
+    void *fake_stack;     /* AddressSanitizer: of the loop's stack      */
+    const void *stack_bottom;
+    size_t stack_size;
 } scheduler;
 
 struct coro *coro_self(void) { return scheduler.running; }

@@ -3,7 +3,10 @@
 
 #include <stddef.h>
 
-struct err_row { const char *name, *text; int status; };
+struct err_row {
+    const char *name, *text;
+    int status;
+};
 
 static const struct err_row rows[ERR_COUNT] = {
 #define X(name, status, text) [name] = { #name, text, status },
@@ -11,10 +14,7 @@ static const struct err_row rows[ERR_COUNT] = {
 #undef X
 };
 
-static const struct err_row *row(enum err e)
-{
-    return &rows[(size_t)e < ERR_COUNT ? e : E_INTERNAL];
-}
+static const struct err_row *row(enum err e) { return &rows[(size_t)e < ERR_COUNT ? e : E_INTERNAL]; }
 
 const char *err_name(enum err e) { return row(e)->name; }
 int err_http_status(enum err e) { return row(e)->status; }

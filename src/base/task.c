@@ -16,9 +16,9 @@ uv_loop_t *task_loop(void) { return loop; }
  * lives on the heap and outlasts the wait by a part of a loop turn. */
 
 struct alarm {
-    uv_timer_t   timer;
+    uv_timer_t timer;
     struct coro *sleeper;
-    enum err     result;
+    enum err result;
 };
 
 static void alarm_closed(uv_handle_t *h) { free(h->data); }
@@ -63,11 +63,11 @@ enum err task_sleep(uint64_t ms)
 /* ---- offload ------------------------------------------------------------- */
 
 struct offload {
-    uv_work_t    work;
-    task_work   *fn;
-    void        *arg;
+    uv_work_t work;
+    task_work *fn;
+    void *arg;
     struct coro *owner;
-    enum err     result;
+    enum err result;
 };
 
 static void offload_run(uv_work_t *w)
@@ -98,7 +98,10 @@ enum err task_offload(task_work *work, void *arg)
 
 /* ---- waitline ------------------------------------------------------------- */
 
-struct waiter { struct link link; struct coro *coro; };
+struct waiter {
+    struct link link;
+    struct coro *coro;
+};
 
 void waitline_init(struct waitline *w) { list_init(&w->waiters); }
 

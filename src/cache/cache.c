@@ -16,31 +16,34 @@
 
 enum {
     COMPRESSORS_STACK = 64 * 1024,
-    COMPRESS_LEAST    = 1024,      /* smaller bodies are sent as they are */
-    GZIP_LEVEL        = 6,
-    BROTLI_QUALITY    = 5,
-    SHARE_MAX         = 4,         /* no copy may take more than 1/SHARE_MAX of the budget */
+    COMPRESS_LEAST = 1024, /* smaller bodies are sent as they are */
+    GZIP_LEVEL = 6,
+    BROTLI_QUALITY = 5,
+    SHARE_MAX = 4, /* no copy may take more than 1/SHARE_MAX of the budget */
 };
 
 struct cache {
-    struct cache_conf         conf;
+    struct cache_conf conf;
     struct cache_generations *generations;
-    struct cache_table        table;
-    struct coro_pool         *compressors;
+    struct cache_table table;
+    struct coro_pool *compressors;
 };
 
 /* A request that waits for another one's response; in its own arena. */
-struct parked { struct link link; struct request *req; };
+struct parked {
+    struct link link;
+    struct request *req;
+};
 
 /* A fetch under way, in the arena of the request that does it. A request may
  * wait for it only if no write came between: else it would get rows from before
  * a write that its client knows of. Then it fetches anew, and its fetch is the
  * one that later requests wait for. */
 struct fill {
-    struct cache       *cache;
-    struct cache_entry *entry;      /* pinned                              */
-    uint64_t            stamp;      /* generations before rows were read   */
-    struct link         waiters;    /* parked requests                     */
+    struct cache *cache;
+    struct cache_entry *entry; /* pinned                              */
+    uint64_t stamp;            /* generations before rows were read   */
+    struct link waiters;       /* parked requests                     */
 };
 
 struct cache *cache_new(const struct cache_conf *conf, struct cache_generations *generations)
@@ -141,11 +144,11 @@ static struct response stale_answer(const struct cache_entry *e, struct request 
  * A coroutine of its own, after the plain copy is in use. */
 
 struct compression {
-    struct cache       *cache;
-    struct cache_entry *entry;     /* pinned          */
-    struct blob        *plain;     /* referenced      */
-    char                etag[CACHE_ETAG_SIZE];
-    struct buf          out[ENCODED_COUNT];
+    struct cache *cache;
+    struct cache_entry *entry; /* pinned          */
+    struct blob *plain;        /* referenced      */
+    char etag[CACHE_ETAG_SIZE];
+    struct buf out[ENCODED_COUNT];
 };
 
 /* A body that does not get smaller leaves its buffer in error: not attached. */

@@ -82,7 +82,7 @@ struct blob *variant_plain(const struct response *res, const uint64_t body_hash[
 struct blob *variant_encoded(const struct blob *plain, enum cache_encoding encoding, struct str body,
                              const char *plain_etag, char etag[static CACHE_ETAG_SIZE])
 {
-    const size_t own_lines = 2;      /* Content-Length and ETag of the plain one */
+    const size_t own_lines = 2; /* Content-Length and ETag of the plain one */
     struct str rest = plain->head;
     struct buf head;
 

@@ -15,7 +15,9 @@
 enum { ERROR_SIZE = 256, APPLICATION_BYTES = 1024 * 1024, PATH_LIMIT = 4096, LOW_DISK_MB = 100, LISTED = 512 };
 
 /* The findings so far. */
-struct findings { int bad, warned; };
+struct findings {
+    int bad, warned;
+};
 
 static void good(const char *what, const char *detail) { printf("ok      %-16s %s\n", what, detail); }
 

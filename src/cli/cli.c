@@ -87,9 +87,13 @@ static int take_own(const struct cli_option *option)
 static int take_option(int option, const struct cli_option *own, struct cli_options *o)
 {
     switch (option) {
-    case OPTION_SET: return take_set(o, optarg);
-    case OPTION_ENV: o->env_file = optarg; return CLI_OK;
-    default: return take_own(&own[option - FIRST_OWN]);
+    case OPTION_SET:
+        return take_set(o, optarg);
+    case OPTION_ENV:
+        o->env_file = optarg;
+        return CLI_OK;
+    default:
+        return take_own(&own[option - FIRST_OWN]);
     }
 }
 
@@ -148,8 +152,10 @@ int cli_supported(const struct cli_options *options, const struct settings *s)
 {
     if (s->db_driver == DB_DRIVER_SQLITE)
         return CLI_OK;
-    fprintf(stderr, "sanad %s: this version keeps its data in the embedded database only: unset DB_HOST, or set DB_DRIVER=sqlite\n",
-            options->command);
+    fprintf(
+        stderr,
+        "sanad %s: this version keeps its data in the embedded database only: unset DB_HOST, or set DB_DRIVER=sqlite\n",
+        options->command);
     return CLI_SETTINGS;
 }
 

@@ -9,8 +9,8 @@ static const struct page {
     const char *name;
     void (*print)(FILE *out);
 } pages[] = {
-    {"example",   settings_print_example },
-    { "markdown", settings_print_markdown},
+    { "example", settings_print_example },
+    { "markdown", settings_print_markdown },
 };
 enum { PAGES = sizeof(pages) / sizeof(pages[0]) };
 
@@ -34,10 +34,10 @@ static int config_run(int argc, char **argv)
 {
     bool as_page[PAGES] = { false }, as_json = false;
     const struct cli_option own[] = {
-        {pages[0].name,  &as_page[0], NULL },
-        { pages[1].name,          &as_page[1], NULL },
+        { pages[0].name, &as_page[0], NULL },
+        { pages[1].name, &as_page[1], NULL },
         { "json", &as_json, NULL },
-        { NULL         },
+        { NULL },
     };
     struct cli_options options;
     int status = cli_parse(argc, argv, own, &options);

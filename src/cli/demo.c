@@ -83,7 +83,9 @@ static int run(int argc, char **argv)
 {
     const char *certificates = NULL, *seed = NULL;
     const struct cli_option own[] = {
-        { "certificates", .value = &certificates }, { "seed", .value = &seed }, { NULL },
+        { "certificates", .value = &certificates },
+        { "seed", .value = &seed },
+        { NULL },
     };
     struct cli_options options;
     struct settings s;

@@ -217,11 +217,16 @@ static int bind_one(sqlite3_stmt *stmt, int at, const struct db_value *v)
     const char *bytes = v->kind >= DB_TEXT && v->s.ptr ? v->s.ptr : "";
 
     switch (v->kind) {
-    case DB_INT: return sqlite3_bind_int64(stmt, at, v->i);
-    case DB_REAL: return sqlite3_bind_double(stmt, at, v->d);
-    case DB_TEXT: return sqlite3_bind_text64(stmt, at, bytes, v->s.len, SQLITE_STATIC, SQLITE_UTF8);
-    case DB_BLOB: return sqlite3_bind_blob64(stmt, at, bytes, v->s.len, SQLITE_STATIC);
-    default: return sqlite3_bind_null(stmt, at);
+    case DB_INT:
+        return sqlite3_bind_int64(stmt, at, v->i);
+    case DB_REAL:
+        return sqlite3_bind_double(stmt, at, v->d);
+    case DB_TEXT:
+        return sqlite3_bind_text64(stmt, at, bytes, v->s.len, SQLITE_STATIC, SQLITE_UTF8);
+    case DB_BLOB:
+        return sqlite3_bind_blob64(stmt, at, bytes, v->s.len, SQLITE_STATIC);
+    default:
+        return sqlite3_bind_null(stmt, at);
     }
 }
 
@@ -248,15 +253,18 @@ static struct db_value read_column(struct arena *a, sqlite3_stmt *stmt, int at)
     const void *bytes;
 
     switch (sqlite3_column_type(stmt, at)) {
-    case SQLITE_INTEGER: return DBV_INT(sqlite3_column_int64(stmt, at));
-    case SQLITE_FLOAT: return DBV_REAL(sqlite3_column_double(stmt, at));
+    case SQLITE_INTEGER:
+        return DBV_INT(sqlite3_column_int64(stmt, at));
+    case SQLITE_FLOAT:
+        return DBV_REAL(sqlite3_column_double(stmt, at));
     case SQLITE_TEXT:
         bytes = sqlite3_column_text(stmt, at);
         return DBV_TEXT(copy_bytes(a, bytes, sqlite3_column_bytes(stmt, at)));
     case SQLITE_BLOB:
         bytes = sqlite3_column_blob(stmt, at);
         return DBV_BLOB(copy_bytes(a, bytes, sqlite3_column_bytes(stmt, at)));
-    default: return DBV_NULL;
+    default:
+        return DBV_NULL;
     }
 }
 
@@ -451,15 +459,11 @@ static void set_limits(sqlite3 *db)
     static const struct {
         int id, most;
     } limits[] = {
-        {SQLITE_LIMIT_LENGTH,               64 * 1024 * 1024},
-        { SQLITE_LIMIT_SQL_LENGTH,          1024 * 1024     },
-        { SQLITE_LIMIT_EXPR_DEPTH,          200             },
-        { SQLITE_LIMIT_COMPOUND_SELECT,     50              },
-        { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000            },
-        { SQLITE_LIMIT_VARIABLE_NUMBER,     1000            },
-        { SQLITE_LIMIT_TRIGGER_DEPTH,       10              },
-        { SQLITE_LIMIT_ATTACHED,            1               },
-        { SQLITE_LIMIT_WORKER_THREADS,      0               },
+        { SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024 },  { SQLITE_LIMIT_SQL_LENGTH, 1024 * 1024 },
+        { SQLITE_LIMIT_EXPR_DEPTH, 200 },           { SQLITE_LIMIT_COMPOUND_SELECT, 50 },
+        { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000 }, { SQLITE_LIMIT_VARIABLE_NUMBER, 1000 },
+        { SQLITE_LIMIT_TRIGGER_DEPTH, 10 },         { SQLITE_LIMIT_ATTACHED, 1 },
+        { SQLITE_LIMIT_WORKER_THREADS, 0 },
     };
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

@@ -113,8 +113,7 @@ bool exchange_body_crawls(const struct exchange *x, uint64_t now_ms)
 {
     const uint64_t elapsed = now_ms - x->body_since;
 
-    return elapsed > RATE_GRACE_MS &&
-           x->body_bytes * 1000 < (uint64_t)x->req.server->conf.body_min_rate * elapsed;
+    return elapsed > RATE_GRACE_MS && x->body_bytes * 1000 < (uint64_t)x->req.server->conf.body_min_rate * elapsed;
 }
 
 /* A client that asked whether to send its body at all. */

@@ -2,8 +2,13 @@
 #include "http/chars.h"
 
 enum {
-    T = CHAR_TOKEN, V = CHAR_VALUE, G = CHAR_TARGET, H = CHAR_HOST, D = CHAR_DIGIT, X = CHAR_HEX,
-    SYMBOL = T | V | G,             /* "!#$%&'*+-.^_`|~" of RFC 9110's tchar, '#' apart */
+    T = CHAR_TOKEN,
+    V = CHAR_VALUE,
+    G = CHAR_TARGET,
+    H = CHAR_HOST,
+    D = CHAR_DIGIT,
+    X = CHAR_HEX,
+    SYMBOL = T | V | G, /* "!#$%&'*+-.^_`|~" of RFC 9110's tchar, '#' apart */
     DELIMITER = V | G,
     DIGIT = T | V | G | H | D | X,
     LETTER = T | V | G | H,

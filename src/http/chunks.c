@@ -78,10 +78,24 @@ static const char *on_name(struct http_chunks *c, char byte)
     /* What frames, routes or authorises a message must come before its body
      * (RFC 9110 §6.5.1). */
     static const struct str forbidden[] = {
-        STR("content-length"), STR("transfer-encoding"), STR("host"), STR("authorization"), STR("connection"),
-        STR("content-type"), STR("content-encoding"), STR("content-range"), STR("cookie"), STR("expect"),
-        STR("te"), STR("trailer"), STR("upgrade"), STR("proxy-authorization"), STR("x-forwarded-for"),
-        STR("forwarded"), STR("content_length"), STR("transfer_encoding"),
+        STR("content-length"),
+        STR("transfer-encoding"),
+        STR("host"),
+        STR("authorization"),
+        STR("connection"),
+        STR("content-type"),
+        STR("content-encoding"),
+        STR("content-range"),
+        STR("cookie"),
+        STR("expect"),
+        STR("te"),
+        STR("trailer"),
+        STR("upgrade"),
+        STR("proxy-authorization"),
+        STR("x-forwarded-for"),
+        STR("forwarded"),
+        STR("content_length"),
+        STR("transfer_encoding"),
     };
     if (char_is(byte, CHAR_TOKEN)) {
         if (c->name_len < sizeof(c->name))
@@ -126,15 +140,15 @@ static const char *on_last_lf(struct http_chunks *c, char byte)
 }
 
 static step_fn *const steps[] = {
-    [SIZE] = on_size,       [EXTENSION] = on_extension, [SIZE_LF] = on_size_lf, [DATA_CR] = on_data_cr,
-    [DATA_LF] = on_data_lf, [TRAILER] = on_trailer,     [NAME] = on_name,       [VALUE] = on_value,
+    [SIZE] = on_size,         [EXTENSION] = on_extension, [SIZE_LF] = on_size_lf, [DATA_CR] = on_data_cr,
+    [DATA_LF] = on_data_lf,   [TRAILER] = on_trailer,     [NAME] = on_name,       [VALUE] = on_value,
     [VALUE_LF] = on_value_lf, [LAST_LF] = on_last_lf,
 };
 
 static const char *step(struct http_chunks *c, char byte)
 {
     const bool in_trailers = c->state >= TRAILER;
-    if (in_trailers && ++c->trailer > HTTP_TRAILERS_MAX + 2)   /* the last line end is not counted */
+    if (in_trailers && ++c->trailer > HTTP_TRAILERS_MAX + 2) /* the last line end is not counted */
         return TOO_MANY_TRAILERS;
     return steps[c->state](c, byte);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/compress.h"
 
-#define ZLIB_CONST   /* next_in is const */
+#define ZLIB_CONST /* next_in is const */
 #include <brotli/encode.h>
 #include <limits.h>
 #include <zlib.h>
@@ -27,7 +27,7 @@ static enum err overflow(struct buf *out)
 enum err compress_gzip(struct str in, int level, struct buf *out)
 {
     enum { WINDOW_BITS = 15, GZIP_FRAME = 16, MEMORY_LEVEL = 8 };
-    if (in.len > INT_MAX)   /* zlib counts in unsigned int */
+    if (in.len > INT_MAX) /* zlib counts in unsigned int */
         return overflow(out);
     z_stream z = { .next_in = (const Bytef *)in.ptr, .avail_in = (uInt)in.len };
     if (deflateInit2(&z, level, Z_DEFLATED, WINDOW_BITS | GZIP_FRAME, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
@@ -49,7 +49,7 @@ enum err compress_gzip(struct str in, int level, struct buf *out)
 
 enum err compress_brotli(struct str in, int quality, struct buf *out)
 {
-    if (in.len > INT_MAX)   /* the bound below is 0 for what cannot be had */
+    if (in.len > INT_MAX) /* the bound below is 0 for what cannot be had */
         return overflow(out);
     size_t room = 0;
     char *at = room_for(out, BrotliEncoderMaxCompressedSize(in.len), &room);

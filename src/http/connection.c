@@ -68,7 +68,7 @@ void conn_timed_out(struct conn *c)
     static const struct http_refusal late = { 408, "The request's head took too long." };
     const size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
 
-    if (c->state == CONN_WRITING && queued < c->queued) {   /* slow, but it reads */
+    if (c->state == CONN_WRITING && queued < c->queued) { /* slow, but it reads */
         c->queued = queued;
         conn_move(c, CONN_WRITING);
         return;
@@ -87,11 +87,11 @@ void conn_timed_out(struct conn *c)
 
 /* What the socket did not take: copies of bytes, references to blobs. */
 struct pending_write {
-    uv_write_t   req;
-    size_t       count;
-    char        *copy;
+    uv_write_t req;
+    size_t count;
+    char *copy;
     struct blob *blobs[OUTBOX_PIECES];
-    uv_buf_t     pieces[OUTBOX_PIECES];
+    uv_buf_t pieces[OUTBOX_PIECES];
 };
 
 static void pending_free(struct pending_write *p)
@@ -145,7 +145,7 @@ static struct pending_write *pending_new(struct outbox *o)
         to += o->pieces[i].len;
     }
     p->count = o->count;
-    o->count = o->used = 0;      /* the references are p's now */
+    o->count = o->used = 0; /* the references are p's now */
     o->owner = NULL;
     return p;
 }

@@ -18,9 +18,9 @@
 enum {
     EXCHANGES_KEPT = 256,
     REQUEST_ID_MAX = 64,
-    FILE_PIECE     = 128 * 1024,
-    COMPRESS_LEAST = 1400,      /* smaller bodies fit one packet anyway       */
-    COMPRESS_LEVEL = 1,         /* on the way: fast; the cache takes its time */
+    FILE_PIECE = 128 * 1024,
+    COMPRESS_LEAST = 1400, /* smaller bodies fit one packet anyway       */
+    COMPRESS_LEVEL = 1,    /* on the way: fast; the cache takes its time */
 };
 
 static void respond(struct exchange *x, struct response *res);
@@ -118,7 +118,7 @@ static void outlast(struct exchange *x)
 void exchange_abandon(struct exchange *x)
 {
     x->conn = NULL;
-    if (x->coro && !x->req.on_response)     /* else others wait for this response too */
+    if (x->coro && !x->req.on_response) /* else others wait for this response too */
         coro_cancel(x->coro);
 }
 
@@ -146,7 +146,10 @@ static void record(const struct exchange *x, const struct response *res, uint64_
         s->hooks->finished(s->hooks->ctx, &r);
 }
 
-struct gzip_job { struct str in; struct buf out; };
+struct gzip_job {
+    struct str in;
+    struct buf out;
+};
 
 static enum err gzip_work(void *arg)
 {
@@ -177,7 +180,13 @@ static void compress_body(struct exchange *x, struct response *res)
     buf_done(&job.out);
 }
 
-struct read_job { int fd; char *to; size_t size; int64_t offset; ssize_t got; };
+struct read_job {
+    int fd;
+    char *to;
+    size_t size;
+    int64_t offset;
+    ssize_t got;
+};
 
 static enum err read_work(void *arg)
 {
@@ -216,10 +225,14 @@ static int64_t body_length(const struct response *res)
     if (res->status == 204 || res->status == 304 || res->status < 200)
         return -1;
     switch (res->kind) {
-    case BODY_BYTES: return (int64_t)res->body.len;
-    case BODY_BLOB: return (int64_t)res->blob->body.len;
-    case BODY_FILE: return res->length;
-    case BODY_NONE: break;
+    case BODY_BYTES:
+        return (int64_t)res->body.len;
+    case BODY_BLOB:
+        return (int64_t)res->blob->body.len;
+    case BODY_FILE:
+        return res->length;
+    case BODY_NONE:
+        break;
     }
     return 0;
 }
@@ -411,9 +424,9 @@ static struct response no_route(struct exchange *x, uint32_t allowed)
 
     if (allowed == 0)
         return problem(&x->req, 404, "There is nothing at this path.");
-    res = x->head.method == HTTP_OPTIONS ? response_empty(204)
-                                         : problem(&x->req, 405, "This path does not answer %s.",
-                                                   http_method_name(x->head.method));
+    res = x->head.method == HTTP_OPTIONS
+              ? response_empty(204)
+              : problem(&x->req, 405, "This path does not answer %s.", http_method_name(x->head.method));
     response_field(&res, "Allow", methods_list(&x->req.arena, allowed));
     return res;
 }

@@ -36,7 +36,10 @@ static int weight(struct str s)
 }
 
 /* An element of the list: name *(;parameter) of which one may be q. */
-struct choice { struct str name; int q; };
+struct choice {
+    struct str name;
+    int q;
+};
 
 static struct choice next_choice(struct str *rest)
 {
@@ -52,12 +55,17 @@ static struct choice next_choice(struct str *rest)
 
 unsigned accept_encoding(struct str value)
 {
-    static const struct { struct str name; unsigned coding; } known[] = {
-        { STR("gzip"), CODING_GZIP }, { STR("x-gzip"), CODING_GZIP }, { STR("br"), CODING_BR },
+    static const struct {
+        struct str name;
+        unsigned coding;
+    } known[] = {
+        { STR("gzip"), CODING_GZIP },
+        { STR("x-gzip"), CODING_GZIP },
+        { STR("br"), CODING_BR },
         { STR("identity"), CODING_NO_IDENTITY },
     };
     unsigned accepted = 0, named = 0;
-    int others = -1;   /* the weight of "*" */
+    int others = -1; /* the weight of "*" */
     for (struct str rest = value; rest.ptr;) {
         const struct choice choice = next_choice(&rest);
         if (choice.q < 0)

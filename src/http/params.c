@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "http/route.h"
 
-static const char *const NO_MEMORY = "";   /* a judge's answer when the arena is full */
+static const char *const NO_MEMORY = ""; /* a judge's answer when the arena is full */
 
 static const char *said(struct str message) { return message.ptr ? message.ptr : NO_MEMORY; }
 

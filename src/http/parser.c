@@ -20,10 +20,7 @@ static const struct str method_names[] = {
 #undef X
 };
 
-const char *http_method_name(enum http_method m)
-{
-    return (unsigned)m < HTTP_METHOD_COUNT ? method_names[m].ptr : "-";
-}
+const char *http_method_name(enum http_method m) { return (unsigned)m < HTTP_METHOD_COUNT ? method_names[m].ptr : "-"; }
 
 /* ---- where the head ends ---- */
 
@@ -96,19 +93,19 @@ enum http_parse http_scan_head(struct http_scan *scan, const char *bytes, size_t
 /* ---- the head itself ---- */
 
 enum seen {
-    SEEN_HOST         = 1 << 0,
-    SEEN_LENGTH       = 1 << 1,
-    SEEN_CODING       = 1 << 2,
+    SEEN_HOST = 1 << 0,
+    SEEN_LENGTH = 1 << 1,
+    SEEN_CODING = 1 << 2,
     SEEN_CONTENT_TYPE = 1 << 3,
 };
 
 /* What is known half-way through a head. */
 struct pass {
-    struct http_head    *head;
+    struct http_head *head;
     struct http_refusal *refusal;
-    struct str           authority;      /* of an absolute-form target; else NULL */
-    unsigned             seen;           /* enum seen                             */
-    bool                 close, persist; /* Connection: close, keep-alive         */
+    struct str authority; /* of an absolute-form target; else NULL */
+    unsigned seen;        /* enum seen                             */
+    bool close, persist;  /* Connection: close, keep-alive         */
 };
 
 static bool refuse(struct pass *p, int status, const char *reason)
@@ -229,7 +226,7 @@ static bool on_host(struct pass *p, struct str value)
 
 static bool on_content_length(struct pass *p, struct str value)
 {
-    enum { DIGITS_MAX = 18 };   /* fits int64_t whatever the digits */
+    enum { DIGITS_MAX = 18 }; /* fits int64_t whatever the digits */
     if (value.len == 0 || !chars_all(value, CHAR_DIGIT) || (value.len > 1 && value.ptr[0] == '0'))
         return refuse(p, 400, "The Content-Length field is not a plain number.");
     if (value.len > DIGITS_MAX)
@@ -276,7 +273,7 @@ static bool on_expect(struct pass *p, struct str value)
 
 static bool on_content_type(struct pass *p, struct str value)
 {
-    (void)p, (void)value;   /* only its number matters here */
+    (void)p, (void)value; /* only its number matters here */
     return true;
 }
 
@@ -288,18 +285,18 @@ static bool on_lookalike(struct pass *p, struct str value)
 }
 
 static const struct rule {
-    struct str  name;
-    unsigned    once;      /* enum seen: may be given once only; 0: as often as one likes */
-    bool      (*note)(struct pass *p, struct str value);
+    struct str name;
+    unsigned once; /* enum seen: may be given once only; 0: as often as one likes */
+    bool (*note)(struct pass *p, struct str value);
 } rules[] = {
-    { STR("host"),              SEEN_HOST,         on_host              },
-    { STR("content-length"),    SEEN_LENGTH,       on_content_length    },
-    { STR("transfer-encoding"), SEEN_CODING,       on_transfer_encoding },
-    { STR("content-type"),      SEEN_CONTENT_TYPE, on_content_type      },
-    { STR("connection"),        0,                 on_connection        },
-    { STR("expect"),            0,                 on_expect            },
-    { STR("transfer_encoding"), 0,                 on_lookalike         },
-    { STR("content_length"),    0,                 on_lookalike         },
+    { STR("host"), SEEN_HOST, on_host },
+    { STR("content-length"), SEEN_LENGTH, on_content_length },
+    { STR("transfer-encoding"), SEEN_CODING, on_transfer_encoding },
+    { STR("content-type"), SEEN_CONTENT_TYPE, on_content_type },
+    { STR("connection"), 0, on_connection },
+    { STR("expect"), 0, on_expect },
+    { STR("transfer_encoding"), 0, on_lookalike },
+    { STR("content_length"), 0, on_lookalike },
 };
 
 static bool note_field(struct pass *p, struct http_field field)
@@ -345,8 +342,9 @@ static bool parse_field(struct pass *p, const char **at, const char *end)
     while (colon < end && char_is(*colon, CHAR_TOKEN))
         colon++;
     if (colon == name || colon == end || *colon != ':')
-        return refuse(p, 400, *name == ' ' || *name == '\t' ? "A header field is folded over two lines."
-                                                            : "A header field's name is not well formed.");
+        return refuse(p, 400,
+                      *name == ' ' || *name == '\t' ? "A header field is folded over two lines."
+                                                    : "A header field's name is not well formed.");
     const char *value = colon + 1, *stop = value_end(value, end);
     if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
         return refuse(p, 400, "A header field's value holds a control character.");

@@ -11,7 +11,8 @@
 enum { DETAIL_MAX = 512, PROBLEM_MAX = 16 * 1024 };
 
 static const char out_of_memory[] =
-    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"The server is short of memory; please try again.\"}";
+    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"The server is short of "
+    "memory; please try again.\"}";
 
 static void write_errors(struct json *j, const struct field_errors *errors)
 {
@@ -60,4 +61,7 @@ struct response problem(struct request *req, int status, const char *detail_form
     return problem_fields(req, status, detail, NULL);
 }
 
-struct response problem_err(struct request *req, enum err e) { return problem(req, err_http_status(e), "%s", err_text(e)); }
+struct response problem_err(struct request *req, enum err e)
+{
+    return problem(req, err_http_status(e), "%s", err_text(e));
+}

@@ -10,26 +10,48 @@ enum { FIELD_VALUE_MAX = 2048 };
 
 /* Registered statuses that this program sends (RFC 9110 §15; 431: RFC 6585;
  * 499 is nginx's, for the log only). */
-static const struct { int status; const char *text; } statuses[] = {
-    { 100, "Continue" },           { 200, "OK" },
-    { 201, "Created" },            { 202, "Accepted" },
-    { 204, "No Content" },         { 206, "Partial Content" },
-    { 301, "Moved Permanently" },  { 302, "Found" },
-    { 303, "See Other" },          { 304, "Not Modified" },
-    { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
-    { 400, "Bad Request" },        { 401, "Unauthorized" },
-    { 403, "Forbidden" },          { 404, "Not Found" },
-    { 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
-    { 408, "Request Timeout" },    { 409, "Conflict" },
-    { 411, "Length Required" },    { 412, "Precondition Failed" },
-    { 413, "Content Too Large" },  { 414, "URI Too Long" },
-    { 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" },
-    { 417, "Expectation Failed" }, { 422, "Unprocessable Content" },
-    { 428, "Precondition Required" }, { 429, "Too Many Requests" },
-    { 431, "Request Header Fields Too Large" }, { 499, "Client Closed Request" },
-    { 500, "Internal Server Error" }, { 501, "Not Implemented" },
-    { 502, "Bad Gateway" },        { 503, "Service Unavailable" },
-    { 504, "Gateway Timeout" },    { 505, "HTTP Version Not Supported" },
+static const struct {
+    int status;
+    const char *text;
+} statuses[] = {
+    { 100, "Continue" },
+    { 200, "OK" },
+    { 201, "Created" },
+    { 202, "Accepted" },
+    { 204, "No Content" },
+    { 206, "Partial Content" },
+    { 301, "Moved Permanently" },
+    { 302, "Found" },
+    { 303, "See Other" },
+    { 304, "Not Modified" },
+    { 307, "Temporary Redirect" },
+    { 308, "Permanent Redirect" },
+    { 400, "Bad Request" },
+    { 401, "Unauthorized" },
+    { 403, "Forbidden" },
+    { 404, "Not Found" },
+    { 405, "Method Not Allowed" },
+    { 406, "Not Acceptable" },
+    { 408, "Request Timeout" },
+    { 409, "Conflict" },
+    { 411, "Length Required" },
+    { 412, "Precondition Failed" },
+    { 413, "Content Too Large" },
+    { 414, "URI Too Long" },
+    { 415, "Unsupported Media Type" },
+    { 416, "Range Not Satisfiable" },
+    { 417, "Expectation Failed" },
+    { 422, "Unprocessable Content" },
+    { 428, "Precondition Required" },
+    { 429, "Too Many Requests" },
+    { 431, "Request Header Fields Too Large" },
+    { 499, "Client Closed Request" },
+    { 500, "Internal Server Error" },
+    { 501, "Not Implemented" },
+    { 502, "Bad Gateway" },
+    { 503, "Service Unavailable" },
+    { 504, "Gateway Timeout" },
+    { 505, "HTTP Version Not Supported" },
     { 507, "Insufficient Storage" },
 };
 
@@ -46,8 +68,8 @@ const char *http_status_text(int status)
 const char *cache_outcome_name(enum cache_outcome o)
 {
     static const char *const names[CACHE_OUTCOMES] = {
-        [CACHE_NONE] = "-",     [CACHE_BYPASS] = "BYPASS", [CACHE_HIT] = "HIT",
-        [CACHE_MISS] = "MISS",  [CACHE_STALE] = "STALE",   [CACHE_SHARED] = "SHARED",
+        [CACHE_NONE] = "-",    [CACHE_BYPASS] = "BYPASS", [CACHE_HIT] = "HIT",
+        [CACHE_MISS] = "MISS", [CACHE_STALE] = "STALE",   [CACHE_SHARED] = "SHARED",
     };
     return names[o];
 }

@@ -6,10 +6,12 @@
 #include "http/exchange.h"
 #include "http/server_state.h"
 
-enum { HEAD_FIXED = 512 };    /* room for everything but the response's own fields */
+enum { HEAD_FIXED = 512 }; /* room for everything but the response's own fields */
 
 /* Where the next byte goes; the room was measured before. */
-struct pen { char *at; };
+struct pen {
+    char *at;
+};
 
 static void put(struct pen *p, struct str s)
 {
@@ -86,7 +88,7 @@ void response_write_head(struct exchange *x, const struct response *res, int64_t
     put_connection(&p, &x->head, keep);
     for (unsigned i = 0; i < res->field_count; i++)
         put_field(&p, res->fields[i].name, res->fields[i].value);
-    if (res->kind == BODY_BLOB) {      /* brings its own fields, and the empty line */
+    if (res->kind == BODY_BLOB) { /* brings its own fields, and the empty line */
         conn_out(x->conn, (struct str){ start, (size_t)(p.at - start) });
         conn_out_blob(x->conn, blob_ref(res->blob), res->blob->head);
         return;

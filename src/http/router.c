@@ -17,20 +17,20 @@
 #include "http/route.h"
 
 struct node {
-    struct str          name;       /* the literal segment, or the parameter's name */
-    struct node        *sibling;    /* next literal child of the same parent        */
-    struct node        *literals;
-    struct node        *param;      /* the {parameter} child                        */
-    uint32_t            allowed;    /* methods of the path that ends here           */
-    uint32_t            below;      /* methods of the subtree that begins here      */
+    struct str name;      /* the literal segment, or the parameter's name */
+    struct node *sibling; /* next literal child of the same parent        */
+    struct node *literals;
+    struct node *param; /* the {parameter} child                        */
+    uint32_t allowed;   /* methods of the path that ends here           */
+    uint32_t below;     /* methods of the subtree that begins here      */
     const struct route *rows[HTTP_METHOD_COUNT];
 };
 
 struct router {
     const struct route *routes;
-    size_t              count;
-    size_t              node_count;
-    struct node        *nodes;      /* all of them; the first is "/" */
+    size_t count;
+    size_t node_count;
+    struct node *nodes; /* all of them; the first is "/" */
 };
 
 /* ---- building ---- */
@@ -160,21 +160,21 @@ void router_free(struct router *r)
 /* A place in the tree still to be looked at. */
 struct step {
     const struct node *node;
-    size_t             depth;    /* segments used up, the node's own included           */
-    size_t             args;     /* parameters among them                               */
-    bool               is_arg;   /* the node's own segment is the last of these         */
+    size_t depth; /* segments used up, the node's own included           */
+    size_t args;  /* parameters among them                               */
+    bool is_arg;  /* the node's own segment is the last of these         */
 };
 
 /* A walk under way. Each step leaves at most one more on the stack than it
  * found, so one for each depth and one to start with is room enough. */
 struct walk {
     const struct target *target;
-    enum http_method     method;
-    struct route_match   best;      /* exact path                       */
-    struct route_match   below;     /* deepest subtree                  */
-    struct str           args[PATH_ARGS_MAX];
-    size_t               top;
-    struct step          stack[TARGET_SEGMENTS_MAX + 2];
+    enum http_method method;
+    struct route_match best;  /* exact path                       */
+    struct route_match below; /* deepest subtree                  */
+    struct str args[PATH_ARGS_MAX];
+    size_t top;
+    struct step stack[TARGET_SEGMENTS_MAX + 2];
 };
 
 static const struct route *row_for(const struct node *node, uint32_t allowed, enum http_method method)

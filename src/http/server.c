@@ -51,7 +51,7 @@ static bool accept_one(struct server *s)
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_event(LOG_WARNING, "cannot accept: out of file descriptors or memory", LOG_I("errno", errno),
                   LOG_I("connections", (int64_t)s->conn_count));
-        watch_listener(s, false);      /* the next tick tries again */
+        watch_listener(s, false); /* the next tick tries again */
         return false;
     }
     return errno == ECONNABORTED || errno == EINTR;

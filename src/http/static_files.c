@@ -12,7 +12,9 @@
 #include "base/task.h"
 #include "http/conditional.h"
 
-struct static_root { int fd; };
+struct static_root {
+    int fd;
+};
 
 struct static_root *static_root_new(const char *folder)
 {
@@ -38,11 +40,11 @@ void static_root_free(struct static_root *root)
 /* ---- opening, on a thread of the pool ---- */
 
 struct opening {
-    int               root;
+    int root;
     const struct str *segments;
-    size_t            count;
-    int               fd;       /* result: the file, and what fstat said of it */
-    struct stat       stat;
+    size_t count;
+    int fd; /* result: the file, and what fstat said of it */
+    struct stat stat;
 };
 
 /* One component beneath `folder`; -1 when there is none that may be seen. */
@@ -96,32 +98,35 @@ static enum err open_file(void *arg)
 
 /* ---- what is said of a file ---- */
 
-static const struct { struct str extension; const char *type; } types[] = {
-    { STR(".html"),        "text/html; charset=utf-8"        },
-    { STR(".css"),         "text/css; charset=utf-8"         },
-    { STR(".js"),          "text/javascript; charset=utf-8"  },
-    { STR(".mjs"),         "text/javascript; charset=utf-8"  },
-    { STR(".json"),        "application/json"                },
-    { STR(".map"),         "application/json"                },
-    { STR(".webmanifest"), "application/manifest+json"       },
-    { STR(".svg"),         "image/svg+xml"                   },
-    { STR(".png"),         "image/png"                       },
-    { STR(".jpg"),         "image/jpeg"                      },
-    { STR(".jpeg"),        "image/jpeg"                      },
-    { STR(".webp"),        "image/webp"                      },
-    { STR(".avif"),        "image/avif"                      },
-    { STR(".gif"),         "image/gif"                       },
-    { STR(".ico"),         "image/x-icon"                    },
-    { STR(".woff2"),       "font/woff2"                      },
-    { STR(".woff"),        "font/woff"                       },
-    { STR(".ttf"),         "font/ttf"                        },
-    { STR(".txt"),         "text/plain; charset=utf-8"       },
-    { STR(".md"),          "text/markdown; charset=utf-8"    },
-    { STR(".csv"),         "text/csv; charset=utf-8"         },
-    { STR(".xml"),         "application/xml"                 },
-    { STR(".yaml"),        "application/yaml"                },
-    { STR(".pdf"),         "application/pdf"                 },
-    { STR(".wasm"),        "application/wasm"                },
+static const struct {
+    struct str extension;
+    const char *type;
+} types[] = {
+    { STR(".html"), "text/html; charset=utf-8" },
+    { STR(".css"), "text/css; charset=utf-8" },
+    { STR(".js"), "text/javascript; charset=utf-8" },
+    { STR(".mjs"), "text/javascript; charset=utf-8" },
+    { STR(".json"), "application/json" },
+    { STR(".map"), "application/json" },
+    { STR(".webmanifest"), "application/manifest+json" },
+    { STR(".svg"), "image/svg+xml" },
+    { STR(".png"), "image/png" },
+    { STR(".jpg"), "image/jpeg" },
+    { STR(".jpeg"), "image/jpeg" },
+    { STR(".webp"), "image/webp" },
+    { STR(".avif"), "image/avif" },
+    { STR(".gif"), "image/gif" },
+    { STR(".ico"), "image/x-icon" },
+    { STR(".woff2"), "font/woff2" },
+    { STR(".woff"), "font/woff" },
+    { STR(".ttf"), "font/ttf" },
+    { STR(".txt"), "text/plain; charset=utf-8" },
+    { STR(".md"), "text/markdown; charset=utf-8" },
+    { STR(".csv"), "text/csv; charset=utf-8" },
+    { STR(".xml"), "application/xml" },
+    { STR(".yaml"), "application/yaml" },
+    { STR(".pdf"), "application/pdf" },
+    { STR(".wasm"), "application/wasm" },
 };
 
 static struct str type_of(struct str name)
@@ -135,8 +140,8 @@ static struct str type_of(struct str name)
 /* A file found, with its validators. */
 struct found {
     struct str type, etag, modified;
-    int64_t    size;
-    wall_ms    mtime;    /* whole seconds, as HTTP dates are */
+    int64_t size;
+    wall_ms mtime; /* whole seconds, as HTTP dates are */
 };
 
 static struct found describe(const struct stat *st, struct str name, struct arena *arena)
@@ -256,8 +261,9 @@ static struct response send_file(struct request *req, const struct found *file, 
     response_field(&r, "Accept-Ranges", STR("bytes"));
     if (range == RANGE_PART) {
         r.status = 206;
-        response_field(&r, "Content-Range", arena_printf(&req->arena, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, first,
-                                                         first + length - 1, file->size));
+        response_field(
+            &r, "Content-Range",
+            arena_printf(&req->arena, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, first, first + length - 1, file->size));
     }
     return r;
 }

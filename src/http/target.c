@@ -57,7 +57,7 @@ static enum err decode(struct str raw, bool plus, struct arena *arena, struct st
     const enum err e = percent_decode(raw, plus, arena, ret_text);
     if (e == E_SYNTAX)
         *ret_reason = BAD_ESCAPE;
-    if (e != OK || ret_text->ptr == raw.ptr)   /* a view means plain */
+    if (e != OK || ret_text->ptr == raw.ptr) /* a view means plain */
         return e;
     if (has_control(*ret_text))
         *ret_reason = "The request target holds a control character.";
@@ -119,7 +119,7 @@ enum err target_parse(struct str raw, struct arena *arena, struct target *ret_ta
 {
     struct target *t = ret_target;
     const size_t mark = str_find(raw, '?', 0);
-    t->path = mark == 0 ? STR("/") : str_slice(raw, 0, mark);   /* "http://host?query" leaves no path */
+    t->path = mark == 0 ? STR("/") : str_slice(raw, 0, mark); /* "http://host?query" leaves no path */
     t->query = mark < raw.len ? str_slice(raw, mark + 1, raw.len) : STR_EMPTY;
     t->segment_count = t->pair_count = 0;
     *ret_bad_query = NULL;

@@ -7,17 +7,24 @@
 
 /* Most bytes of each text in a line, after escaping. */
 enum {
-    PEER_MAX = 64, METHOD_MAX = 32, TARGET_MAX = 1536, REFERER_MAX = 768, AGENT_MAX = 512, ID_MAX = 160,
+    PEER_MAX = 64,
+    METHOD_MAX = 32,
+    TARGET_MAX = 1536,
+    REFERER_MAX = 768,
+    AGENT_MAX = 512,
+    ID_MAX = 160,
     ROUTE_MAX = 160,
     TEXTS_MAX = PEER_MAX + METHOD_MAX + TARGET_MAX + REFERER_MAX + AGENT_MAX + ID_MAX + ROUTE_MAX,
-    FIXED_MAX = 512,   /* numbers, names, punctuation */
+    FIXED_MAX = 512, /* numbers, names, punctuation */
 };
 _Static_assert((int)TEXTS_MAX + (int)FIXED_MAX <= (int)ACCESS_LINE_MAX, "a line must hold all its parts");
 
 /* --- putting bytes --------------------------------------------------------- */
 
 /* Where the next byte goes. */
-struct cursor { char *at; };
+struct cursor {
+    char *at;
+};
 
 static inline void put(struct cursor *c, const char *bytes, size_t n)
 {
@@ -158,7 +165,10 @@ static void find_fields(const struct http_head *head, struct facts *f)
 static struct facts facts_of(const struct exchange_record *record)
 {
     struct facts f = {
-        .peer = record->peer, .method = record->method, .target = record->target, .protocol = STR("HTTP/1.1"),
+        .peer = record->peer,
+        .method = record->method,
+        .target = record->target,
+        .protocol = STR("HTTP/1.1"),
     };
     const struct request *req = record->req;
 
@@ -184,7 +194,7 @@ static void refresh_time(struct access_line *line, wall_ms now)
     if (second == line->second)
         return;
     line->second = second;
-    line->time_len = line->format == LOG_JSON ? clock_iso(second * MS_PER_S, line->time) - 1   /* without the Z */
+    line->time_len = line->format == LOG_JSON ? clock_iso(second * MS_PER_S, line->time) - 1 /* without the Z */
                                               : clock_clf(second * MS_PER_S, line->time);
 }
 

@@ -15,33 +15,36 @@
 
 enum {
     BUFFER_SIZE = 64 * 1024,
-    FLUSH_AT    = BUFFER_SIZE / 4 * 3,
-    FLUSH_MS    = 200,
-    PATIENCE_MS = 1000,        /* for a reader that takes nothing   */
-    COMPLAIN_S  = 60,
+    FLUSH_AT = BUFFER_SIZE / 4 * 3,
+    FLUSH_MS = 200,
+    PATIENCE_MS = 1000, /* for a reader that takes nothing   */
+    COMPLAIN_S = 60,
 };
 _Static_assert((int)ACCESS_LINE_MAX <= (int)PIPE_BUF, "a line must fit one atomic write");
 
-struct page { size_t len; char bytes[BUFFER_SIZE]; };
+struct page {
+    size_t len;
+    char bytes[BUFFER_SIZE];
+};
 
 struct access_log {
-    struct access_line line;           /* how a line looks                          */
-    int                fd;
-    bool               close_fd;
-    bool               whole_pages;    /* a regular file: one write a page           */
-    bool               writing;        /* `spare` belongs to the thread              */
-    bool               closed;
-    bool               timer_closed;
-    struct page       *filling, *spare;
-    uv_loop_t         *loop;
-    uv_timer_t         timer;          /* runs while `filling` holds lines           */
-    uv_work_t          work;
-    uv_sem_t           written;        /* posted by the thread when done             */
-    size_t             lost;           /* the thread's result: lines not written     */
-    int                failure;        /* ... and the errno why                      */
-    uint64_t           dropped;        /* since the last complaint                   */
-    const char        *why;            /* ... the last of them                       */
-    mono_ns            complain_at;
+    struct access_line line; /* how a line looks                          */
+    int fd;
+    bool close_fd;
+    bool whole_pages; /* a regular file: one write a page           */
+    bool writing;     /* `spare` belongs to the thread              */
+    bool closed;
+    bool timer_closed;
+    struct page *filling, *spare;
+    uv_loop_t *loop;
+    uv_timer_t timer; /* runs while `filling` holds lines           */
+    uv_work_t work;
+    uv_sem_t written; /* posted by the thread when done             */
+    size_t lost;      /* the thread's result: lines not written     */
+    int failure;      /* ... and the errno why                      */
+    uint64_t dropped; /* since the last complaint                   */
+    const char *why;  /* ... the last of them                       */
+    mono_ns complain_at;
 };
 
 /* --- writing: in the thread, or at the end on the loop ---------------------- */

@@ -5,17 +5,19 @@
 #include "ops/worker.h"
 
 enum {
-    BODY_MAX    = 4 * 1024 * 1024,
-    BODY_FIXED  = 24 * 1024,    /* room for what is always there, and for a series as text: */
-    BODY_SERIES = 2800,         /* taken at once, since an arena keeps what a buffer outgrows */
+    BODY_MAX = 4 * 1024 * 1024,
+    BODY_FIXED = 24 * 1024, /* room for what is always there, and for a series as text: */
+    BODY_SERIES = 2800,     /* taken at once, since an arena keeps what a buffer outgrows */
 };
 
 enum format { FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_OPENMETRICS, FORMATS };
 
 /* Rows in the order of preference among those that a client wants equally. */
-static const struct format_row { const char *name, *media_type, *content_type; } formats[FORMATS] = {
-    [FORMAT_JSON]        = { "json",        "application/json", "application/json" },
-    [FORMAT_PROMETHEUS]  = { "prometheus",  "text/plain",       "text/plain; version=0.0.4; charset=utf-8" },
+static const struct format_row {
+    const char *name, *media_type, *content_type;
+} formats[FORMATS] = {
+    [FORMAT_JSON] = { "json", "application/json", "application/json" },
+    [FORMAT_PROMETHEUS] = { "prometheus", "text/plain", "text/plain; version=0.0.4; charset=utf-8" },
     [FORMAT_OPENMETRICS] = { "openmetrics", "application/openmetrics-text",
                              "application/openmetrics-text; version=1.0.0; charset=utf-8" },
 };

@@ -8,59 +8,93 @@
 
 /* --- tables: which numbers stand in which object, and under which name -------- */
 
-struct counter_row { const char *key; enum metric_counter id; };
-struct gauge_row   { const char *key; enum metric_gauge id; };
-struct time_row    { const char *key; enum metric_histogram id; };
+struct counter_row {
+    const char *key;
+    enum metric_counter id;
+};
+struct gauge_row {
+    const char *key;
+    enum metric_gauge id;
+};
+struct time_row {
+    const char *key;
+    enum metric_histogram id;
+};
 
 struct section {
-    const char               *key;
-    const struct gauge_row   *gauges;     /* ended by a NULL key; likewise below */
+    const char *key;
+    const struct gauge_row *gauges; /* ended by a NULL key; likewise below */
     const struct counter_row *counters;
-    const struct time_row    *times;
+    const struct time_row *times;
 };
 
 static const struct gauge_row no_gauges[] = { { NULL, 0 } };
 static const struct time_row no_times[] = { { NULL, 0 } };
 
 static const struct gauge_row pool_gauges[] = {
-    { "size", M_POOL_SIZE },         { "max", M_POOL_MAX },         { "idle", M_POOL_IDLE },
-    { "used", M_POOL_USED },         { "overflow", M_POOL_OVERFLOW }, { "waiting", M_POOL_WAITING },
-    { "oldest_wait_ms", M_POOL_OLDEST_WAIT_MS }, { NULL, 0 },
+    { "size", M_POOL_SIZE },
+    { "max", M_POOL_MAX },
+    { "idle", M_POOL_IDLE },
+    { "used", M_POOL_USED },
+    { "overflow", M_POOL_OVERFLOW },
+    { "waiting", M_POOL_WAITING },
+    { "oldest_wait_ms", M_POOL_OLDEST_WAIT_MS },
+    { NULL, 0 },
 };
 static const struct counter_row pool_counters[] = {
-    { "opened", M_POOL_OPENED },     { "errors", M_POOL_ERRORS },   { "invalidated", M_POOL_INVALID },
-    { "recycled", M_POOL_RECYCLED }, { "timeouts", M_POOL_TIMEOUTS }, { "leaks", M_POOL_LEAKS },
-    { "group_commits", M_DB_GROUP_COMMITS }, { "grouped_transactions", M_DB_GROUPED }, { NULL, 0 },
+    { "opened", M_POOL_OPENED },
+    { "errors", M_POOL_ERRORS },
+    { "invalidated", M_POOL_INVALID },
+    { "recycled", M_POOL_RECYCLED },
+    { "timeouts", M_POOL_TIMEOUTS },
+    { "leaks", M_POOL_LEAKS },
+    { "group_commits", M_DB_GROUP_COMMITS },
+    { "grouped_transactions", M_DB_GROUPED },
+    { NULL, 0 },
 };
 static const struct time_row pool_times[] = {
-    { "wait", M_POOL_WAIT }, { "use", M_POOL_USE }, { "create", M_POOL_CREATE }, { NULL, 0 },
+    { "wait", M_POOL_WAIT },
+    { "use", M_POOL_USE },
+    { "create", M_POOL_CREATE },
+    { NULL, 0 },
 };
 static const struct gauge_row connection_gauges[] = { { "open", M_CONNECTIONS }, { NULL, 0 } };
 static const struct counter_row connection_counters[] = {
-    { "accepted", M_ACCEPTED },   { "bytes_in", M_BYTES_IN }, { "bytes_out", M_BYTES_OUT },
-    { "timeouts", M_TIMEOUTS },   { NULL, 0 },
+    { "accepted", M_ACCEPTED },
+    { "bytes_in", M_BYTES_IN },
+    { "bytes_out", M_BYTES_OUT },
+    { "timeouts", M_TIMEOUTS },
+    { NULL, 0 },
 };
 static const struct gauge_row cache_gauges[] = {
-    { "entries", M_CACHE_ENTRIES }, { "bytes", M_CACHE_BYTES }, { NULL, 0 },
+    { "entries", M_CACHE_ENTRIES },
+    { "bytes", M_CACHE_BYTES },
+    { NULL, 0 },
 };
 static const struct counter_row cache_counters[] = {
-    { "hits", M_CACHE_HIT },           { "misses", M_CACHE_MISS },         { "stale", M_CACHE_STALE },
-    { "coalesced", M_CACHE_COALESCED }, { "evictions", M_CACHE_EVICTED },  { NULL, 0 },
+    { "hits", M_CACHE_HIT },          { "misses", M_CACHE_MISS },
+    { "stale", M_CACHE_STALE },       { "coalesced", M_CACHE_COALESCED },
+    { "evictions", M_CACHE_EVICTED }, { NULL, 0 },
 };
 static const struct counter_row log_counters[] = { { "dropped_lines", M_LOG_DROPPED }, { NULL, 0 } };
 
 static const struct section sections[] = {
-    { "pool",        pool_gauges,       pool_counters,       pool_times },
-    { "connections", connection_gauges, connection_counters, no_times   },
-    { "cache",       cache_gauges,      cache_counters,      no_times   },
-    { "access_log",  no_gauges,         log_counters,        no_times   },
+    { "pool", pool_gauges, pool_counters, pool_times },
+    { "connections", connection_gauges, connection_counters, no_times },
+    { "cache", cache_gauges, cache_counters, no_times },
+    { "access_log", no_gauges, log_counters, no_times },
 };
 
 static const struct gauge_row http_gauges[] = {
-    { "active_requests", M_ACTIVE_REQUESTS }, { "coroutines", M_COROUTINES }, { NULL, 0 },
+    { "active_requests", M_ACTIVE_REQUESTS },
+    { "coroutines", M_COROUTINES },
+    { NULL, 0 },
 };
 static const struct counter_row http_counters[] = {
-    { "malformed", M_BAD_REQUESTS }, { "shed", M_SHED }, { "cancelled", M_CANCELLED }, { NULL, 0 },
+    { "malformed", M_BAD_REQUESTS },
+    { "shed", M_SHED },
+    { "cancelled", M_CANCELLED },
+    { NULL, 0 },
 };
 static const struct section http_section = { "http", http_gauges, http_counters, no_times };
 
@@ -101,7 +135,7 @@ static void write_rows(struct json *j, const struct snapshot *s, const struct se
 static size_t merge_run(const struct snapshot *s, size_t from, struct histogram_sum *ret_sum, uint64_t *ret_errors)
 {
     const struct series_row *first = &s->series[from];
-    const unsigned error_from = first->kind == SERIES_HTTP ? 500 : 1;   /* statuses; enum err */
+    const unsigned error_from = first->kind == SERIES_HTTP ? 500 : 1; /* statuses; enum err */
     size_t at = from;
 
     *ret_sum = (struct histogram_sum){ 0 };

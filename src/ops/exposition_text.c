@@ -15,11 +15,11 @@
 enum { LABELS_MAX = 512, BOUND_SIZE = 16 };
 
 struct text {
-    struct buf                *out;
-    const struct snapshot     *snapshot;
-    const struct router       *router;
-    enum exposition_text_kind  kind;
-    char                       bounds[METRIC_BUCKETS][BOUND_SIZE];
+    struct buf *out;
+    const struct snapshot *snapshot;
+    const struct router *router;
+    enum exposition_text_kind kind;
+    char bounds[METRIC_BUCKETS][BOUND_SIZE];
 };
 
 /* --- families, samples, labels -------------------------------------------------- */
@@ -188,8 +188,8 @@ static void label_nothing(const struct text *t, const struct series_row *row, st
 
 static const struct series_family {
     enum series_kind kind;
-    const char      *name, *help;
-    void           (*label)(const struct text *t, const struct series_row *row, struct buf *labels);
+    const char *name, *help;
+    void (*label)(const struct text *t, const struct series_row *row, struct buf *labels);
 } series_families[] = {
     { SERIES_HTTP, "http_server_request_duration_seconds",
       "Time from a request's head to its response, by route and status", label_http },
@@ -233,16 +233,16 @@ static bool when_beating(const struct worker_view *w) { return w->known && w->si
 
 static const struct worker_family {
     const char *name, *type, *help;
-    double    (*value)(const struct worker_view *w);
-    bool      (*shown)(const struct worker_view *w);
+    double (*value)(const struct worker_view *w);
+    bool (*shown)(const struct worker_view *w);
 } worker_families[] = {
-    { "worker_up",                    "gauge",   "Whether the worker serves",  worker_up,       always       },
-    { "worker_restarts_total",        "counter", "Times it was replaced",      worker_restarts, always       },
-    { "worker_resident_memory_bytes", "gauge",   "Resident memory",            worker_rss,      when_known   },
-    { "worker_cpu_seconds_total",     "counter", "Processor time",             worker_cpu,      when_known   },
-    { "worker_open_fds",              "gauge",   "Open file descriptors",      worker_fds,      when_known   },
-    { "worker_start_time_seconds",    "gauge",   "Start, in Unix time",        worker_started,  when_known   },
-    { "worker_heartbeat_age_seconds", "gauge",   "Since its loop last turned", worker_silence,  when_beating },
+    { "worker_up", "gauge", "Whether the worker serves", worker_up, always },
+    { "worker_restarts_total", "counter", "Times it was replaced", worker_restarts, always },
+    { "worker_resident_memory_bytes", "gauge", "Resident memory", worker_rss, when_known },
+    { "worker_cpu_seconds_total", "counter", "Processor time", worker_cpu, when_known },
+    { "worker_open_fds", "gauge", "Open file descriptors", worker_fds, when_known },
+    { "worker_start_time_seconds", "gauge", "Start, in Unix time", worker_started, when_known },
+    { "worker_heartbeat_age_seconds", "gauge", "Since its loop last turned", worker_silence, when_beating },
 };
 
 static void write_worker_family(struct text *t, const struct worker_family *f)
@@ -279,8 +279,7 @@ static void write_processes(struct text *t)
                 (double)p->virtual_bytes);
     write_value(t, "process_threads", "gauge", "Threads of all processes", (double)p->threads);
     write_value(t, "process_open_fds", "gauge", "Open file descriptors of all processes", (double)p->open_fds);
-    write_value(t, "process_max_fds", "gauge", "File descriptors that all processes may open",
-                (double)p->max_fds);
+    write_value(t, "process_max_fds", "gauge", "File descriptors that all processes may open", (double)p->max_fds);
     if (t->snapshot->started > 0)
         write_value(t, "process_start_time_seconds", "gauge", "When the master started, in Unix time",
                     (double)t->snapshot->started / MS_PER_S);

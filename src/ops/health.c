@@ -7,7 +7,10 @@
 
 enum { HEALTH_BODY_MAX = 4096 };
 
-static const struct status_row { const char *name; int http; } status_rows[] = {
+static const struct status_row {
+    const char *name;
+    int http;
+} status_rows[] = {
     [HEALTH_PASS] = { "pass", 200 },
     [HEALTH_WARN] = { "warn", 200 },
     [HEALTH_FAIL] = { "fail", 503 },

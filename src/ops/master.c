@@ -9,34 +9,34 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const mono_ns YOUNG = (mono_ns)1 * NS_PER_S;            /* died before: dies at once        */
+static const mono_ns YOUNG = (mono_ns)1 * NS_PER_S; /* died before: dies at once        */
 static const mono_ns FIRST_DELAY = (mono_ns)100 * NS_PER_MS;
 static const mono_ns LONGEST_DELAY = (mono_ns)5 * NS_PER_S;
-static const mono_ns READY_POLL = (mono_ns)10 * NS_PER_MS;     /* only until all are ready         */
+static const mono_ns READY_POLL = (mono_ns)10 * NS_PER_MS; /* only until all are ready         */
 static const mono_ns NEVER = INT64_MAX;
 
 /* What the master alone knows of a worker. */
 struct charge {
-    pid_t    pid;           /* 0: none lives                                  */
-    mono_ns  forked;
-    mono_ns  fork_at;       /* when to fork it (again), while none lives       */
-    unsigned early_deaths;  /* in a row                                       */
-    bool     refused;       /* said it cannot start, and was not ready since  */
+    pid_t pid; /* 0: none lives                                  */
+    mono_ns forked;
+    mono_ns fork_at;       /* when to fork it (again), while none lives       */
+    unsigned early_deaths; /* in a row                                       */
+    bool refused;          /* said it cannot start, and was not ready since  */
 };
 
 struct master {
     const struct master_conf *conf;
-    struct worker_slots      *slots;
-    worker_main_fn           *worker_main;
-    void                     *arg;
-    sigset_t                  signals, signals_before;
-    int                       lifeline[2];
-    bool                      announced;     /* ready() was called                  */
-    bool                      any_ready;     /* some worker once was                */
-    bool                      stopping;
-    mono_ns                   kill_at;       /* while stopping: when patience ends  */
-    int                       status;
-    struct charge             charges[WORKERS_MAX];
+    struct worker_slots *slots;
+    worker_main_fn *worker_main;
+    void *arg;
+    sigset_t signals, signals_before;
+    int lifeline[2];
+    bool announced; /* ready() was called                  */
+    bool any_ready; /* some worker once was                */
+    bool stopping;
+    mono_ns kill_at; /* while stopping: when patience ends  */
+    int status;
+    struct charge charges[WORKERS_MAX];
 };
 
 static int living(const struct master *m)
@@ -302,10 +302,13 @@ static void on_child(struct master *m, int number)
 
 /* --- the loop -------------------------------------------------------------- */
 
-static const struct signal_row { int number; void (*handle)(struct master *m, int number); } signal_rows[] = {
+static const struct signal_row {
+    int number;
+    void (*handle)(struct master *m, int number);
+} signal_rows[] = {
     { SIGCHLD, on_child },
     { SIGTERM, on_stop_signal },
-    { SIGINT,  on_stop_signal },
+    { SIGINT, on_stop_signal },
 };
 enum { SIGNAL_ROWS = sizeof(signal_rows) / sizeof(signal_rows[0]) };
 
@@ -365,7 +368,7 @@ static void block_signals(struct master *m)
     for (size_t i = 0; i < SIGNAL_ROWS; i++)
         (void)sigaddset(&m->signals, signal_rows[i].number);
     (void)sigprocmask(SIG_BLOCK, &m->signals, &m->signals_before);
-    (void)signal(SIGPIPE, SIG_IGN);   /* the reader of the log may go away */
+    (void)signal(SIGPIPE, SIG_IGN); /* the reader of the log may go away */
 }
 
 static void run(struct master *m)

@@ -13,7 +13,13 @@
  * are cut off, since the second may hold spaces and parentheses. Its memory
  * fields are estimates; statm's are exact. */
 enum {
-    STAT_FIRST = 3, STAT_UTIME = 14, STAT_STIME = 15, STAT_CUTIME = 16, STAT_CSTIME = 17, STAT_THREADS = 20, STAT_COUNT
+    STAT_FIRST = 3,
+    STAT_UTIME = 14,
+    STAT_STIME = 15,
+    STAT_CUTIME = 16,
+    STAT_CSTIME = 17,
+    STAT_THREADS = 20,
+    STAT_COUNT
 };
 enum { STATM_VIRTUAL, STATM_RESIDENT, STATM_COUNT };
 
@@ -74,7 +80,7 @@ static int64_t count_fds(int pid)
     for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
         count += entry->d_name[0] != '.';
     (void)closedir(dir);
-    return pid == getpid() ? count - 1 : count;   /* the listing itself */
+    return pid == getpid() ? count - 1 : count; /* the listing itself */
 }
 
 static int64_t max_fds(int pid)

@@ -12,16 +12,16 @@
 enum { PING_EVERY_MS = 1000, PING_PATIENCE_MS = 2000 };
 
 struct readiness {
-    uv_timer_t        timer;
+    uv_timer_t timer;
     struct coro_pool *pool;
-    struct db        *db;
-    struct coro      *ping;          /* under way; NULL: none                */
-    mono_ns           ping_since;
-    bool              ping_busy;     /* it waits because the pool is all lent out */
-    bool              stopped, timer_closed;
-    enum err          last;          /* result of the last ping that ended   */
-    double            last_ms;       /* < 0: none ended yet                  */
-    wall_ms           last_at;
+    struct db *db;
+    struct coro *ping; /* under way; NULL: none                */
+    mono_ns ping_since;
+    bool ping_busy; /* it waits because the pool is all lent out */
+    bool stopped, timer_closed;
+    enum err last;  /* result of the last ping that ended   */
+    double last_ms; /* < 0: none ended yet                  */
+    wall_ms last_at;
 };
 
 static void free_when_done(struct readiness *r)

@@ -3,7 +3,10 @@
 
 #include <assert.h>
 
-struct state_row { const char *name; unsigned next; };
+struct state_row {
+    const char *name;
+    unsigned next;
+};
 
 static const struct state_row states[WORKER_STATE_COUNT] = {
 #define X(name, text, next) [name] = { text, next },

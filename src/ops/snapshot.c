@@ -60,7 +60,11 @@ static void take_metrics(const struct node_source *node, struct snapshot *s)
 
 /* --- series ---------------------------------------------------------------------- */
 
-struct series_list { struct snapshot *snapshot; struct arena *arena; size_t room; };
+struct series_list {
+    struct snapshot *snapshot;
+    struct arena *arena;
+    size_t room;
+};
 
 static void keep_series(void *arg, enum series_kind kind, unsigned a, unsigned b, unsigned c,
                         const struct histogram_sum *sum)
@@ -72,7 +76,7 @@ static void keep_series(void *arg, enum series_kind kind, unsigned a, unsigned b
         const size_t room = list->room ? list->room * 2 : 64;
         void *grown = arena_grow(list->arena, s->series, list->room * sizeof(*s->series), room * sizeof(*s->series));
         if (!grown)
-            return;   /* the arena remembers */
+            return; /* the arena remembers */
         s->series = grown;
         list->room = room;
     }

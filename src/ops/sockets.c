@@ -15,10 +15,10 @@
 /* Where to listen, and where to say what went wrong. */
 struct place {
     const struct sockets_conf *conf;
-    struct sockaddr_storage    address;
-    socklen_t                  length;
-    char                      *error;
-    size_t                     error_size;
+    struct sockaddr_storage address;
+    socklen_t length;
+    char *error;
+    size_t error_size;
 };
 
 static in_port_t *port_of(struct sockaddr_storage *address)
@@ -70,10 +70,7 @@ static int new_socket(const struct place *p)
     return -1;
 }
 
-static int bind_to(const struct place *p, int fd)
-{
-    return bind(fd, (const struct sockaddr *)&p->address, p->length);
-}
+static int bind_to(const struct place *p, int fd) { return bind(fd, (const struct sockaddr *)&p->address, p->length); }
 
 /* Turns errno into the sentence and the kind of failure. */
 static enum err explain(const struct place *p, int error_number)
@@ -117,8 +114,8 @@ static enum err open_one(struct place *p, int *ret_fd)
     const int fd = new_socket(p);
 
     if (fd >= 0 && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == OK &&
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == OK && bind_to(p, fd) == 0 &&
-        listen(fd, p->conf->backlog) == 0 && getsockname(fd, (struct sockaddr *)&p->address, &p->length) == 0) {
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == OK && bind_to(p, fd) == 0 && listen(fd, p->conf->backlog) == 0 &&
+        getsockname(fd, (struct sockaddr *)&p->address, &p->length) == 0) {
         *ret_fd = fd;
         return OK;
     }

@@ -3,13 +3,7 @@
 
 #include <stdbool.h>
 
-static const char escapes[][2] = {
-    {'n',   '\n'},
-    { 't',  '\t'},
-    { '"',  '"' },
-    { '\\', '\\'},
-    { '$',  '$' }
-};
+static const char escapes[][2] = { { 'n', '\n' }, { 't', '\t' }, { '"', '"' }, { '\\', '\\' }, { '$', '$' } };
 
 static bool is_space(char c) { return c == ' ' || c == '\t'; }
 

@@ -129,10 +129,18 @@ void settings_print_markdown(FILE *out)
 static void origin_text(const struct settings *s, const struct setting_origin *origin, struct buf *out)
 {
     switch (origin->source) {
-    case FROM_DEFAULT: buf_cstr(out, "default"); break;
-    case FROM_FILE: buf_printf(out, STR_FMT ":%u", STR_ARG(s->file), origin->line); break;
-    case FROM_ENVIRONMENT: buf_cstr(out, "environment"); break;
-    case FROM_COMMAND: buf_cstr(out, "--set"); break;
+    case FROM_DEFAULT:
+        buf_cstr(out, "default");
+        break;
+    case FROM_FILE:
+        buf_printf(out, STR_FMT ":%u", STR_ARG(s->file), origin->line);
+        break;
+    case FROM_ENVIRONMENT:
+        buf_cstr(out, "environment");
+        break;
+    case FROM_COMMAND:
+        buf_cstr(out, "--set");
+        break;
     }
     if (origin->why)
         buf_printf(out, ": %s", origin->why);

@@ -48,10 +48,14 @@ static void add(struct settings_problems *list, struct settings_problem problem)
 static struct str source_name(const struct loader *l, enum setting_source source)
 {
     switch (source) {
-    case FROM_FILE: return l->s->file;
-    case FROM_ENVIRONMENT: return STR("environment");
-    case FROM_COMMAND: return STR("--set");
-    case FROM_DEFAULT: break;
+    case FROM_FILE:
+        return l->s->file;
+    case FROM_ENVIRONMENT:
+        return STR("environment");
+    case FROM_COMMAND:
+        return STR("--set");
+    case FROM_DEFAULT:
+        break;
     }
     return STR("default");
 }
@@ -180,9 +184,14 @@ static void take_lines(struct loader *l, struct str bytes)
 
     for (;;) {
         switch (dotenv_next(&reader, &line)) {
-        case DOTENV_END: return;
-        case DOTENV_PAIR: take_pair(l, &line); break;
-        case DOTENV_BAD: take_bad_line(l, &line); break;
+        case DOTENV_END:
+            return;
+        case DOTENV_PAIR:
+            take_pair(l, &line);
+            break;
+        case DOTENV_BAD:
+            take_bad_line(l, &line);
+            break;
         }
     }
 }

@@ -12,33 +12,18 @@ struct unit {
 };
 
 static const struct unit byte_units[] = {
-    {"G",   1024.0 * 1024 * 1024},
-    { "M",  1024.0 * 1024       },
-    { "K",  1024.0              },
-    { "",   1                   },
-    { NULL, 0                   },
+    { "G", 1024.0 * 1024 * 1024 }, { "M", 1024.0 * 1024 }, { "K", 1024.0 }, { "", 1 }, { NULL, 0 },
 };
 static const struct unit time_units[] = {
-    {"",    1    },
-    { "s",  1    },
-    { "ms", 0.001},
-    { "m",  60   },
-    { "h",  3600 },
-    { NULL, 0    },
+    { "", 1 }, { "s", 1 }, { "ms", 0.001 }, { "m", 60 }, { "h", 3600 }, { NULL, 0 },
 };
 
 static const struct {
     const char *word;
     bool value;
 } bool_words[] = {
-    {"true",   true },
-    { "1",     true },
-    { "yes",   true },
-    { "on",    true },
-    { "false", false},
-    { "0",     false},
-    { "no",    false},
-    { "off",   false},
+    { "true", true },   { "1", true },  { "yes", true }, { "on", true },
+    { "false", false }, { "0", false }, { "no", false }, { "off", false },
 };
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -394,16 +379,16 @@ static const struct {
     void (*allowed)(const struct setting *row, struct buf *out);
     void (*json)(const struct setting *row, const struct settings *s, struct json *out);
 } kinds[SET_KIND_COUNT] = {
-    [SET_BOOL] = {read_bool,     allowed_bool,    json_of_bool   },
-    [SET_INT] = { read_int,     allowed_int,     json_of_int    },
-    [SET_BYTES] = { read_bytes,   allowed_bytes,   json_of_bytes  },
-    [SET_SECONDS] = { read_seconds, allowed_seconds, json_of_seconds},
-    [SET_TEXT] = { read_text,    allowed_text,    json_of_text   },
-    [SET_ADDRESS] = { read_address, allowed_address, json_of_text   },
-    [SET_URL] = { read_url,     allowed_url,     json_of_text   },
-    [SET_CHOICE] = { read_choice,  allowed_choice,  json_of_choice },
-    [SET_LIST] = { read_list,    allowed_list,    json_of_pieces },
-    [SET_CIDRS] = { read_cidrs,   allowed_cidrs,   json_of_pieces },
+    [SET_BOOL] = { read_bool, allowed_bool, json_of_bool },
+    [SET_INT] = { read_int, allowed_int, json_of_int },
+    [SET_BYTES] = { read_bytes, allowed_bytes, json_of_bytes },
+    [SET_SECONDS] = { read_seconds, allowed_seconds, json_of_seconds },
+    [SET_TEXT] = { read_text, allowed_text, json_of_text },
+    [SET_ADDRESS] = { read_address, allowed_address, json_of_text },
+    [SET_URL] = { read_url, allowed_url, json_of_text },
+    [SET_CHOICE] = { read_choice, allowed_choice, json_of_choice },
+    [SET_LIST] = { read_list, allowed_list, json_of_pieces },
+    [SET_CIDRS] = { read_cidrs, allowed_cidrs, json_of_pieces },
 };
 
 enum err value_read(const struct setting *row, struct str text, struct settings *s)

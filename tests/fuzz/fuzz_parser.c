@@ -20,7 +20,12 @@ static void must(bool holds)
         abort();
 }
 
-struct verdict { enum http_parse scan; bool parsed; size_t len; int status; };
+struct verdict {
+    enum http_parse scan;
+    bool parsed;
+    size_t len;
+    int status;
+};
 
 /* Scans bytes[0, len), which come in pieces of `piece` bytes. */
 static struct verdict judge(const char *bytes, size_t len, size_t piece, struct http_head *head)
@@ -78,7 +83,12 @@ static void check_head(const struct http_head *head, const char *bytes, size_t l
     must(!head->chunked || head->minor == 1);
 }
 
-struct body { enum http_parse verdict; int status; size_t used, len; uint64_t hash; };
+struct body {
+    enum http_parse verdict;
+    int status;
+    size_t used, len;
+    uint64_t hash;
+};
 
 /* FNV-1a: enough to tell two bodies apart. */
 static void mix(struct body *b, struct str data)
@@ -102,7 +112,7 @@ static struct body decode(const char *bytes, size_t len, size_t piece)
         if (b.verdict == HTTP_PARSE_BAD)
             break;
         must(used <= n && within(text, bytes + b.used, used));
-        must(b.verdict == HTTP_PARSE_DONE || used == n || text.len > 0);   /* it moves on */
+        must(b.verdict == HTTP_PARSE_DONE || used == n || text.len > 0); /* it moves on */
         b.used += used;
         mix(&b, text);
     }
@@ -122,10 +132,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     const size_t piece = 1 + (((size_t)data[0] << 8 | data[1]) % 2000), len = size - 2;
-    char *bytes = malloc(len + 1);   /* its own block: an overrun by one byte is caught */
+    char *bytes = malloc(len + 1); /* its own block: an overrun by one byte is caught */
     must(bytes != NULL);
     memcpy(bytes, data + 2, len);
-    static struct http_head head, again;   /* large; written before they are read */
+    static struct http_head head, again; /* large; written before they are read */
     const struct verdict whole = judge(bytes, len, len + 1, &head), pieces = judge(bytes, len, piece, &again);
     must(whole.scan == pieces.scan && whole.parsed == pieces.parsed && whole.status == pieces.status);
     if (whole.scan == HTTP_PARSE_DONE)

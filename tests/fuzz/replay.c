@@ -44,7 +44,7 @@ static unsigned replay_folder(const char *path)
         if (entry->d_name[0] == '.')
             continue;
         printf("%s/%s\n", path, entry->d_name);
-        fflush(stdout);   /* the last line names the culprit of a crash */
+        fflush(stdout); /* the last line names the culprit of a crash */
         if (replay_file(dirfd(folder), entry->d_name))
             count++;
     }
@@ -58,5 +58,5 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         count += replay_folder(argv[i]);
     printf("%u inputs\n", count);
-    return count > 0 ? 0 : 1;   /* no corpus: nothing was tested */
+    return count > 0 ? 0 : 1; /* no corpus: nothing was tested */
 }

@@ -26,7 +26,8 @@ static const struct migration migrations[] = {
 };
 
 static const struct db_statement q_read = { "counter_read", "SELECT value FROM counter WHERE id = 1", DB_READ };
-static const struct db_statement q_add = { "counter_add", "UPDATE counter SET value = value + 1 WHERE id = 1", DB_WRITE };
+static const struct db_statement q_add = { "counter_add", "UPDATE counter SET value = value + 1 WHERE id = 1",
+                                           DB_WRITE };
 static const struct db_statement q_note = { "note_add", "INSERT INTO notes (text) VALUES (?)", DB_WRITE };
 static const struct db_statement *const statements[] = { &q_read, &q_add, &q_note };
 
@@ -45,7 +46,8 @@ static struct response failed(struct request *req, enum err e)
 
 static struct response number(struct request *req, int64_t value)
 {
-    return response_json(200, arena_printf(&req->arena, "{\"value\":%lld,\"pid\":%ld}", (long long)value, (long)getpid()));
+    return response_json(200,
+                         arena_printf(&req->arena, "{\"value\":%lld,\"pid\":%ld}", (long long)value, (long)getpid()));
 }
 
 static enum err read_counter(struct request *req, int64_t *ret_value)
@@ -63,7 +65,8 @@ static struct response count_get(struct request *req)
     int64_t value = 0;
     enum err e = read_counter(req, &value);
 
-    return e == OK ? response_json(200, arena_printf(&req->arena, "{\"value\":%lld}", (long long)value)) : failed(req, e);
+    return e == OK ? response_json(200, arena_printf(&req->arena, "{\"value\":%lld}", (long long)value))
+                   : failed(req, e);
 }
 
 /* Counts, notes the request's id, and tells every worker before it answers. */

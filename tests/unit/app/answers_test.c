@@ -34,7 +34,9 @@ static void test_link_next__escapes_and_leaves_out(void **state)
     (void)state;
     struct response res = response_empty(200);
     const struct link_param params[] = {
-        { "a", STR_EMPTY }, { "b", STR("x y&\xC3\xA9\"<>\r\n%") }, { "c", STR("A-z_0.~") },
+        { "a", STR_EMPTY },
+        { "b", STR("x y&\xC3\xA9\"<>\r\n%") },
+        { "c", STR("A-z_0.~") },
     };
     link_next(&harness.req, &res, params, 3);
     assert_true(str_eq(harness_field(&res, "Link"),

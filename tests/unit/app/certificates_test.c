@@ -22,8 +22,10 @@ static void fill_tables(int64_t rows)
     const char *const fill[] = { fill_therapists, fill_managers, fill_sheets };
     char sql[2048];
     for (size_t i = 0; i < sizeof(fill) / sizeof(fill[0]); i++) {
-        snprintf(sql, sizeof(sql), "%s FROM (WITH RECURSIVE up(n) AS"
-                 " (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < %lld) SELECT n FROM up)", fill[i], (long long)rows);
+        snprintf(sql, sizeof(sql),
+                 "%s FROM (WITH RECURSIVE up(n) AS"
+                 " (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < %lld) SELECT n FROM up)",
+                 fill[i], (long long)rows);
         harness_sql(sql);
     }
 }
@@ -56,7 +58,10 @@ static size_t expected_list(const char *category, char lines[][64], size_t most)
     return count;
 }
 
-struct expectation { char (*lines)[64]; size_t count; };
+struct expectation {
+    char (*lines)[64];
+    size_t count;
+};
 
 static void assert_row(void *arg, size_t index, const char *category, long long id)
 {
@@ -233,9 +238,10 @@ static void test_certificate_public_list__skips_far(void **state)
 static void test_certificate_get__finds_by_code_however_typed(void **state)
 {
     (void)state;
-    harness_sql("INSERT INTO id_card_certificates (id, code, employee_name, designation, joining_date, issue_date,"
-                " is_public, generated_at) VALUES (77, '00000000000000000000000010*', 'Asha', 'Therapist', '2026-01-01',"
-                " '2026-02-01', 1, 1700000000000)");
+    harness_sql(
+        "INSERT INTO id_card_certificates (id, code, employee_name, designation, joining_date, issue_date,"
+        " is_public, generated_at) VALUES (77, '00000000000000000000000010*', 'Asha', 'Therapist', '2026-01-01',"
+        " '2026-02-01', 1, 1700000000000)");
     struct response res = harness_get(certificate_get, "oooo-0000-0000-0000-0000-0000-l0*", "");
     assert_int_equal(res.status, 200);
     assert_string_equal(harness_json(&res, "$.category"), "id_card");

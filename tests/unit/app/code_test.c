@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "app/code.h"
 
@@ -94,8 +94,16 @@ static void test_code_parse__refuses_what_is_none(void **state)
 {
     (void)state;
     static const char *const none[] = {
-        "", "-", "0", "00000000000000000000000000", "0000000000000000000000000000", "00000000000000000000000010!",
-        "*0000000000000000000000001*", "80000000000000000000000000~", "public", "../../etc/passwd",
+        "",
+        "-",
+        "0",
+        "00000000000000000000000000",
+        "0000000000000000000000000000",
+        "00000000000000000000000010!",
+        "*0000000000000000000000001*",
+        "80000000000000000000000000~",
+        "public",
+        "../../etc/passwd",
         "0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-0-----------------------------",
     };
     char back[CODE_LEN];

@@ -26,13 +26,14 @@ static void test_day_text__writes_iso_days(void **state)
 
 static void test_day_add_months__keeps_within_the_month(void **state)
 {
-    static const struct { demo_day from; int months; const char *expected; } rows[] = {
-        { 20757, 1,   "2026-11-30" },    /* from 2026-10-31 */
-        { 20757, -8,  "2026-02-28" },
-        { 20757, -32, "2024-02-29" },
-        { 20757, -12, "2025-10-31" },
-        { 20757, 3,   "2027-01-31" },
-        { 20757, 0,   "2026-10-31" },
+    static const struct {
+        demo_day from;
+        int months;
+        const char *expected;
+    } rows[] = {
+        { 20757, 1, "2026-11-30" }, /* from 2026-10-31 */
+        { 20757, -8, "2026-02-28" }, { 20757, -32, "2024-02-29" }, { 20757, -12, "2025-10-31" },
+        { 20757, 3, "2027-01-31" },  { 20757, 0, "2026-10-31" },
     };
 
     (void)state;

@@ -22,10 +22,10 @@ enum { CERTIFICATES = 3000 };
 /* ---- a migrated database in a folder of its own ---- */
 
 struct fixture {
-    char           folder[32], path[64];
+    char folder[32], path[64];
     struct db_conf conf;
-    struct db     *db;
-    sqlite3       *raw;
+    struct db *db;
+    sqlite3 *raw;
 };
 
 static void open_fixture(struct fixture *f)
@@ -95,9 +95,18 @@ static enum err fill(struct fixture *f, int64_t certificates, uint64_t seed)
 /* ---- all rows of a table as one number ---- */
 
 static const char *const tables[] = {
-    "spa", "users", "certificate_templates", "candidate_forms", "hiring_forms", "spa_therapist_certificates",
-    "manager_salary_certificates", "offer_letter_certificates", "experience_letter_certificates",
-    "appointment_letter_certificates", "invoice_spa_bill_certificates", "id_card_certificates",
+    "spa",
+    "users",
+    "certificate_templates",
+    "candidate_forms",
+    "hiring_forms",
+    "spa_therapist_certificates",
+    "manager_salary_certificates",
+    "offer_letter_certificates",
+    "experience_letter_certificates",
+    "appointment_letter_certificates",
+    "invoice_spa_bill_certificates",
+    "id_card_certificates",
     "daily_sheet_certificates",
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]), TEMPLATES = 2, FIRST_CERTIFICATES = 5 };
@@ -179,13 +188,19 @@ static void test_demo_fill__another_seed_makes_other_data(void **state)
  * machine or the compiler, or that the words or their drawing were changed. */
 static void test_demo_fill__makes_the_same_data_on_every_machine(void **state)
 {
-    static const struct { const char *query; uint64_t hash; } known[] = {
+    static const struct {
+        const char *query;
+        uint64_t hash;
+    } known[] = {
         { "SELECT code, candidate_name, course_name, start_date, end_date, certificate_data, generated_at, created_by"
-          " FROM spa_therapist_certificates ORDER BY id", UINT64_C(0x27281d8656197fab) },
+          " FROM spa_therapist_certificates ORDER BY id",
+          UINT64_C(0x27281d8656197fab) },
         { "SELECT code, customer_name, bill_lines, total_amount, payment_mode FROM invoice_spa_bill_certificates"
-          " ORDER BY id", UINT64_C(0x5888a6a7224ad397) },
+          " ORDER BY id",
+          UINT64_C(0x5888a6a7224ad397) },
         { "SELECT candidate_name, phone_number, current_address, pincode, expected_salary, status FROM candidate_forms"
-          " ORDER BY id", UINT64_C(0x9ea333bcfc209ee0) },
+          " ORDER BY id",
+          UINT64_C(0x9ea333bcfc209ee0) },
     };
     struct fixture f;
 
@@ -279,8 +294,10 @@ static void test_demo_fill__leaves_nothing_behind_when_it_fails(void **state)
 
     (void)state;
     open_fixture(&f);
-    sql(&f, "CREATE TRIGGER obstacle BEFORE INSERT ON daily_sheet_certificates WHEN new.serial = 'DS-0000005'"
-            " BEGIN SELECT RAISE(ABORT, 'no'); END", "");
+    sql(&f,
+        "CREATE TRIGGER obstacle BEFORE INSERT ON daily_sheet_certificates WHEN new.serial = 'DS-0000005'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "");
     assert_int_not_equal(fill(&f, CERTIFICATES, 1), OK);
     assert_string_not_equal(last_error.text, "");
     for (size_t t = 0; t < TABLES; t++)
@@ -330,11 +347,17 @@ static void test_demo_fill__tells_its_progress_to_the_end(void **state)
 /* ---- what the data is like ---- */
 
 /* A query, and the bounds of its answer. */
-struct law { const char *query; int64_t least, most; };
-#define NEVER(rows)  { "SELECT count(*) FROM " rows, 0, 0 }
+struct law {
+    const char *query;
+    int64_t least, most;
+};
+#define NEVER(rows)                                                                                                    \
+    {                                                                                                                  \
+        "SELECT count(*) FROM " rows, 0, 0                                                                             \
+    }
 #define GROWS(table) NEVER(table " a JOIN " table " b ON b.id = a.id + 1 WHERE b.generated_at <= a.generated_at")
-#define FITS(category)                                                                                          \
-    NEVER(category "_certificates c JOIN certificate_templates t ON t.id = c.template_id"                       \
+#define FITS(category)                                                                                                 \
+    NEVER(category "_certificates c JOIN certificate_templates t ON t.id = c.template_id"                              \
                    " WHERE t.category <> '" category "'")
 
 static const struct law laws[] = {
@@ -363,8 +386,14 @@ static const struct law laws[] = {
     { "SELECT count(DISTINCT template_variant) FROM certificate_templates", 3, 3 },
     NEVER("certificate_templates WHERE template_html NOT LIKE '%{{code}}%'"),
     NEVER("certificate_templates WHERE json_type(template_config, '$.page') <> 'text'"),
-    FITS("spa_therapist"), FITS("manager_salary"), FITS("offer_letter"), FITS("experience_letter"),
-    FITS("appointment_letter"), FITS("invoice_spa_bill"), FITS("id_card"), FITS("daily_sheet"),
+    FITS("spa_therapist"),
+    FITS("manager_salary"),
+    FITS("offer_letter"),
+    FITS("experience_letter"),
+    FITS("appointment_letter"),
+    FITS("invoice_spa_bill"),
+    FITS("id_card"),
+    FITS("daily_sheet"),
 
     /* shares, and what is public */
     { "SELECT count(*) FROM spa_therapist_certificates", CERTIFICATES * 45 / 100, CERTIFICATES * 55 / 100 },
@@ -380,7 +409,9 @@ static const struct law laws[] = {
           " WHERE u.role = 'spa_manager' AND u.spa_id <> c.spa_id"),
 
     /* time */
-    GROWS("spa_therapist_certificates"), GROWS("invoice_spa_bill_certificates"), GROWS("daily_sheet_certificates"),
+    GROWS("spa_therapist_certificates"),
+    GROWS("invoice_spa_bill_certificates"),
+    GROWS("daily_sheet_certificates"),
     NEVER("spa_therapist_certificates WHERE date(generated_at / 1000, 'unixepoch')"
           " NOT BETWEEN '2024-11-01' AND '2026-10-31'"),
     { "SELECT max(generated_at) / 86400000 - min(generated_at) / 86400000 FROM spa_therapist_certificates", 725, 730 },

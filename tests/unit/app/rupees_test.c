@@ -10,18 +10,21 @@
 
 static void test_rupees_in_words__uses_indian_groups(void **state)
 {
-    static const struct { int64_t paise; const char *words; } rows[] = {
-        { 0,             "Rupees Zero Only" },
-        { 5,             "Rupees Zero and Five Paise Only" },
-        { 100,           "Rupees One Only" },
-        { 1999,          "Rupees Nineteen and Ninety Nine Paise Only" },
-        { 2000,          "Rupees Twenty Only" },
-        { 10000,         "Rupees One Hundred Only" },
-        { 707764,        "Rupees Seven Thousand Seventy Seven and Sixty Four Paise Only" },
-        { 10500050,      "Rupees One Lakh Five Thousand and Fifty Paise Only" },
-        { 1000000000,    "Rupees One Crore Only" },
-        { 123456789000,  "Rupees One Hundred Twenty Three Crore Forty Five Lakh Sixty Seven Thousand Eight Hundred"
-                         " Ninety Only" },
+    static const struct {
+        int64_t paise;
+        const char *words;
+    } rows[] = {
+        { 0, "Rupees Zero Only" },
+        { 5, "Rupees Zero and Five Paise Only" },
+        { 100, "Rupees One Only" },
+        { 1999, "Rupees Nineteen and Ninety Nine Paise Only" },
+        { 2000, "Rupees Twenty Only" },
+        { 10000, "Rupees One Hundred Only" },
+        { 707764, "Rupees Seven Thousand Seventy Seven and Sixty Four Paise Only" },
+        { 10500050, "Rupees One Lakh Five Thousand and Fifty Paise Only" },
+        { 1000000000, "Rupees One Crore Only" },
+        { 123456789000, "Rupees One Hundred Twenty Three Crore Forty Five Lakh Sixty Seven Thousand Eight Hundred"
+                        " Ninety Only" },
         { 1000000000000000, "Rupees Ten Lakh Crore Only" },
     };
     struct arena arena;

@@ -4,7 +4,10 @@
 #include "harness.h"
 
 /* The named column of a table: its type, and whether it must be given. */
-struct column { char type[16]; bool not_null, has_default; };
+struct column {
+    char type[16];
+    bool not_null, has_default;
+};
 
 static bool find_column(const char *table, const char *name, struct column *ret)
 {
@@ -38,8 +41,8 @@ static int64_t count_of(const char *sql, const char *arg)
 
 static const char *column_type(enum field_kind kind)
 {
-    const unsigned integers =
-        1U << FIELD_TIME | 1U << FIELD_MONEY | 1U << FIELD_INT | 1U << FIELD_BOOL | 1U << FIELD_REF;
+    const unsigned integers = 1U << FIELD_TIME | 1U << FIELD_MONEY | 1U << FIELD_INT | 1U << FIELD_BOOL |
+                              1U << FIELD_REF;
     return integers >> kind & 1 ? "INTEGER" : "TEXT";
 }
 
@@ -57,7 +60,8 @@ static void test_categories__are_the_tables_of_the_schema(void **state)
 {
     (void)state;
     assert_int_equal(count_of("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name LIKE ? ESCAPE '\\'",
-                              "%\\_certificates"), (int64_t)category_count);
+                              "%\\_certificates"),
+                     (int64_t)category_count);
     for (size_t c = 0; c < category_count; c++) {
         const struct category *cat = &categories[c];
         const size_t all = certificate_head_count + cat->field_count + certificate_tail_count;
@@ -182,23 +186,29 @@ static void test_schema__has_the_specified_indexes(void **state)
 {
     (void)state;
     static const char *const specified[] = {
-        "idx_cert_templates_public_active", "idx_cert_templates_variant", "idx_spa_therapist_public",
-        "idx_spa_therapist_user", "idx_candidate_forms_spa", "idx_candidate_forms_user", "idx_users_email",
-        "idx_users_username", "idx_spa_code",
+        "idx_cert_templates_public_active",
+        "idx_cert_templates_variant",
+        "idx_spa_therapist_public",
+        "idx_spa_therapist_user",
+        "idx_candidate_forms_spa",
+        "idx_candidate_forms_user",
+        "idx_users_email",
+        "idx_users_username",
+        "idx_spa_code",
     };
     for (size_t i = 0; i < sizeof(specified) / sizeof(specified[0]); i++)
-        assert_int_equal(count_of("SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = ?",
-                                  specified[i]), 1);
+        assert_int_equal(count_of("SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = ?", specified[i]),
+                         1);
 }
 
 static void test_schema__serves_lists_by_user_and_spa_from_an_index(void **state)
 {
     (void)state;
     static const struct db_statement forms[] = {
-        { "forms_of_spa",
-          "SELECT * FROM candidate_forms WHERE spa_id = ? ORDER BY created_at DESC, id LIMIT 20", DB_READ },
-        { "forms_of_user",
-          "SELECT * FROM candidate_forms WHERE created_by = ? ORDER BY created_at DESC, id LIMIT 20", DB_READ },
+        { "forms_of_spa", "SELECT * FROM candidate_forms WHERE spa_id = ? ORDER BY created_at DESC, id LIMIT 20",
+          DB_READ },
+        { "forms_of_user", "SELECT * FROM candidate_forms WHERE created_by = ? ORDER BY created_at DESC, id LIMIT 20",
+          DB_READ },
     };
     assert_indexed(&forms[0], "USING INDEX idx_candidate_forms_spa (spa_id=?)");
     assert_indexed(&forms[1], "USING INDEX idx_candidate_forms_user (created_by=?)");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/cidr.h"
 
@@ -18,8 +18,10 @@ static bool in(const char *list_text, const char *address)
 
 static void test_address_parse__refuses_what_is_no_address(void **state)
 {
-    static const char *const wrong[] = { "", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4:80", "[::1]", "::g",
-                                         "localhost", " 1.2.3.4", "1:2:3:4:5:6:7:8:9", "1.2.3.4%eth0", "0x7f.1" };
+    static const char *const wrong[] = {
+        "",    "1.2.3",     "1.2.3.256", "01.2.3.4",          "1.2.3.4:80",   "[::1]",
+        "::g", "localhost", " 1.2.3.4",  "1:2:3:4:5:6:7:8:9", "1.2.3.4%eth0", "0x7f.1"
+    };
     struct address a;
 
     (void)state;
@@ -50,8 +52,8 @@ static void test_address_parse__ignores_the_zone(void **state)
 
 static void test_cidr_parse__refuses_bad_lengths(void **state)
 {
-    static const char *const wrong[] = { "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "10.0.0.0/08", "/8",
-                                         "10.0.0.0/8/8", "10.0.0.0/ 8" };
+    static const char *const wrong[] = { "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1",  "::/129",
+                                         "10.0.0.0/08", "/8",        "10.0.0.0/8/8", "10.0.0.0/ 8" };
     struct cidr c;
 
     (void)state;

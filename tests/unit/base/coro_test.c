@@ -54,7 +54,10 @@ static void test_coro_wait__suspends_until_woken_and_returns_the_result(void **s
     coro_pool_free(pool);
 }
 
-struct pair { struct coro *other; enum err result; };
+struct pair {
+    struct coro *other;
+    enum err result;
+};
 
 static void wakes_other(void *arg)
 {

@@ -242,11 +242,7 @@ static void test_log_event__every_length_near_the_limit_gives_one_whole_line(voi
         size_t got;
         memset(big, '"', len % 3);
         memset(big + len % 3, 'x', len - len % 3);
-        log_event(LOG_INFO, "m",
-                  {
-                      .name = "s", .kind = LOG_FIELD_STR, .s = {big, len}
-        },
-                  LOG_I("n", 5));
+        log_event(LOG_INFO, "m", { .name = "s", .kind = LOG_FIELD_STR, .s = { big, len } }, LOG_I("n", 5));
         got = strlen(written(*state));
         assert_true(got <= 4096);
         assert_string_equal(((struct fixture *)*state)->text + got - 2, "}\n");
@@ -266,14 +262,7 @@ static void test_log_text__leaves_errno_alone(void **state)
 
 static void test_write_out__goes_on_after_short_and_interrupted_writes(void **state)
 {
-    static const struct step steps[] = {
-        {5,     0     },
-        { -1,   EINTR },
-        { 7,    0     },
-        { -1,   EAGAIN},
-        { 1,    0     },
-        { 1000, 0     }
-    };
+    static const struct step steps[] = { { 5, 0 }, { -1, EINTR }, { 7, 0 }, { -1, EAGAIN }, { 1, 0 }, { 1000, 0 } };
 
     play(steps, sizeof(steps) / sizeof(steps[0]), 1);
     log_text(LOG_INFO, "a line in several pieces");
@@ -283,11 +272,7 @@ static void test_write_out__goes_on_after_short_and_interrupted_writes(void **st
 
 static void test_write_out__gives_up_when_nobody_reads(void **state)
 {
-    static const struct step steps[] = {
-        {5,     0     },
-        { -1,   EAGAIN},
-        { 1000, 0     }
-    };
+    static const struct step steps[] = { { 5, 0 }, { -1, EAGAIN }, { 1000, 0 } };
 
     play(steps, sizeof(steps) / sizeof(steps[0]), 0);
     log_text(LOG_INFO, "lost");
@@ -297,10 +282,7 @@ static void test_write_out__gives_up_when_nobody_reads(void **state)
 
 static void test_write_out__gives_up_on_any_other_error(void **state)
 {
-    static const struct step steps[] = {
-        {-1,    EPIPE},
-        { 1000, 0    }
-    };
+    static const struct step steps[] = { { -1, EPIPE }, { 1000, 0 } };
 
     play(steps, sizeof(steps) / sizeof(steps[0]), 1);
     log_text(LOG_INFO, "lost");

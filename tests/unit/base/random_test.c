@@ -34,9 +34,7 @@ static void test_random_next__is_xoshiro256starstar(void **state)
 {
     static const uint64_t expected[] = { UINT64_C(11520), UINT64_C(0), UINT64_C(1509978240),
                                          UINT64_C(1215971899390074240) };
-    struct random r = {
-        {1, 2, 3, 4}
-    };
+    struct random r = { { 1, 2, 3, 4 } };
 
     (void)state;
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)

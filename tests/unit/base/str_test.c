@@ -112,12 +112,12 @@ static void test_str_to_int__reads_the_whole_range(void **state)
         const char *text;
         int64_t value;
     } rows[] = {
-        {"0",                     0        },
-        { "7",                    7        },
-        { "-7",                   -7       },
-        { "10",                   10       },
-        { "9223372036854775807",  INT64_MAX},
-        { "-9223372036854775808", INT64_MIN},
+        { "0", 0 },
+        { "7", 7 },
+        { "-7", -7 },
+        { "10", 10 },
+        { "9223372036854775807", INT64_MAX },
+        { "-9223372036854775808", INT64_MIN },
     };
     int64_t value;
 

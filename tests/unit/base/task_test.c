@@ -35,7 +35,11 @@ static enum err doubles(void *arg)
     return E_CONFLICT;
 }
 
-struct offloading { int value; enum err result; bool cancel_me; };
+struct offloading {
+    int value;
+    enum err result;
+    bool cancel_me;
+};
 
 static void offloads(void *arg)
 {
@@ -76,7 +80,11 @@ static void test_task_offload__a_cancelled_coroutine_still_waits_for_its_work(vo
     assert_int_equal(o.value, 6);
 }
 
-struct sleeping { uint64_t ms; enum err result; uint64_t woke_at; };
+struct sleeping {
+    uint64_t ms;
+    enum err result;
+    uint64_t woke_at;
+};
 
 static void sleeps(void *arg)
 {
@@ -116,7 +124,11 @@ static struct waitline line;
 static int order[8];
 static int ordered;
 
-struct queueing { int number; uint64_t timeout_ms; enum err result; };
+struct queueing {
+    int number;
+    uint64_t timeout_ms;
+    enum err result;
+};
 
 static void queues(void *arg)
 {
@@ -161,7 +173,10 @@ static void test_waitline__times_out_and_leaves_the_line(void **state)
     assert_false(waitline_wake_one(&line, OK));
 }
 
-struct cancelling { struct coro *victim; bool woke_another; };
+struct cancelling {
+    struct coro *victim;
+    bool woke_another;
+};
 
 static void cancels_then_wakes(void *arg)
 {

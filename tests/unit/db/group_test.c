@@ -151,11 +151,7 @@ static void test_rollback__of_the_last_member_commits_the_others(void **state)
 
 static void test_commit__failed_member_statement_leaves_the_others(void **state)
 {
-    struct writer w[3] = {
-        {.id = 1,  .turns = 1},
-        { .id = 1, .turns = 1},
-        { .id = 2, .turns = 1}
-    };
+    struct writer w[3] = { { .id = 1, .turns = 1 }, { .id = 1, .turns = 1 }, { .id = 2, .turns = 1 } };
     (void)state;
 
     for (int i = 0; i < 3; i++)
@@ -169,12 +165,10 @@ static void test_commit__failed_member_statement_leaves_the_others(void **state)
 
 static void test_commit__transaction_undone_by_the_database_fails_every_member(void **state)
 {
-    struct writer w[4] = {
-        {.id = 1,  .turns = 1},
-        { .id = 2, .turns = 1},
-        { .id = 1, .turns = 1, .undoes_all = true },
-        { .id = 3,       .turns = 1         }
-    };
+    struct writer w[4] = { { .id = 1, .turns = 1 },
+                           { .id = 2, .turns = 1 },
+                           { .id = 1, .turns = 1, .undoes_all = true },
+                           { .id = 3, .turns = 1 } };
     (void)state;
 
     for (int i = 0; i < 4; i++)
@@ -204,11 +198,7 @@ static void test_query__in_an_undone_transaction_is_refused(void **state)
 
 static void test_begin__cancelled_member_leaves_the_line(void **state)
 {
-    struct writer w[3] = {
-        {.id = 1, .turns = 1, .dawdles = true },
-        { .id = 2,      .turns = 1        },
-        { .id = 3,      .turns = 1 }
-    };
+    struct writer w[3] = { { .id = 1, .turns = 1, .dawdles = true }, { .id = 2, .turns = 1 }, { .id = 3, .turns = 1 } };
     (void)state;
 
     for (int i = 0; i < 3; i++)

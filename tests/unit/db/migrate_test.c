@@ -12,10 +12,10 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static const struct migration three[] = {
-    {1,  "first",  "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);"                   },
+    { 1, "first", "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);" },
     { 2, "second",
-     "CREATE TABLE b (id INTEGER PRIMARY KEY);\n-- a comment; with a semicolon\nINSERT INTO a VALUES (2);"},
-    { 3, "third",  "INSERT INTO a VALUES (3)"                                                             },
+      "CREATE TABLE b (id INTEGER PRIMARY KEY);\n-- a comment; with a semicolon\nINSERT INTO a VALUES (2);" },
+    { 3, "third", "INSERT INTO a VALUES (3)" },
 };
 static const struct db_statement rows_of_a = { "rows_of_a", "SELECT count(*) FROM a", DB_READ };
 static const struct db_statement recorded = { "recorded", "SELECT count(*) FROM schema_migrations", DB_READ };
@@ -72,8 +72,8 @@ static void test_up__goes_on_where_it_stood(void **state)
 static void test_up__failed_migration_leaves_nothing_of_itself(void **state)
 {
     static const struct migration bad[] = {
-        {1,  "first", "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);"},
-        { 2, "half",  "INSERT INTO a VALUES (2); INSERT INTO nowhere VALUES (1);"         },
+        { 1, "first", "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);" },
+        { 2, "half", "INSERT INTO a VALUES (2); INSERT INTO nowhere VALUES (1);" },
     };
     (void)state;
 
@@ -86,9 +86,7 @@ static void test_up__failed_migration_leaves_nothing_of_itself(void **state)
 
 static void test_up__refuses_a_file_that_ends_its_transaction(void **state)
 {
-    static const struct migration sly[] = {
-        {1, "sly", "CREATE TABLE a (id INTEGER); COMMIT"}
-    };
+    static const struct migration sly[] = { { 1, "sly", "CREATE TABLE a (id INTEGER); COMMIT" } };
     (void)state;
 
     assert_int_equal(up(sly, 1), E_CONFLICT);
@@ -119,10 +117,7 @@ static void test_up__refuses_a_database_of_a_newer_program(void **state)
 
 static void test_up__refuses_a_gap_in_the_numbers(void **state)
 {
-    static const struct migration gap[] = {
-        {1,  "first", "SELECT 1"},
-        { 3, "third", "SELECT 1"}
-    };
+    static const struct migration gap[] = { { 1, "first", "SELECT 1" }, { 3, "third", "SELECT 1" } };
     (void)state;
 
     assert_int_equal(up(gap, 2), E_CONFLICT);

@@ -214,9 +214,9 @@ static void test_open__configures_the_connection(void **state)
         struct db_statement st;
         int64_t value;
     } wanted[] = {
-        {{ "a", "PRAGMA synchronous", DB_READ },   1},
-        { { "b", "PRAGMA foreign_keys", DB_READ }, 1},
-        { { "c", "PRAGMA temp_store", DB_READ },   2},
+        { { "a", "PRAGMA synchronous", DB_READ }, 1 },
+        { { "b", "PRAGMA foreign_keys", DB_READ }, 1 },
+        { { "c", "PRAGMA temp_store", DB_READ }, 2 },
     };
     static const struct db_statement journal = { "j", "PRAGMA journal_mode", DB_READ_LONG };
     struct db_rows rows;

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/parser.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/buf.h"
 
 /* Feeds the text in pieces of `step` bytes; what came out. */
-struct outcome { enum http_parse verdict; size_t used; int status; char body[64]; size_t body_len; };
+struct outcome {
+    enum http_parse verdict;
+    size_t used;
+    int status;
+    char body[64];
+    size_t body_len;
+};
 
 static struct outcome decode(struct str text, size_t step)
 {
@@ -82,13 +88,37 @@ static void test_chunks_feed__refuses_what_is_not_strict(void **state)
 {
     (void)state;
     const struct str cases[] = {
-        STR("+5\r\nhello\r\n"), STR("-1\r\n"), STR("0x5\r\nhello\r\n"), STR("5_0\r\n"), STR(" 5\r\nhello\r\n"),
-        STR("5 \r\nhello\r\n"), STR("5 ;a\r\nhello\r\n"), STR("\r\n"), STR(";a\r\n"), STR("g\r\n"),
-        STR("00000000000000005\r\nhello\r\n"), STR("fffffffffffffffff\r\n"),
-        STR("5\nhello\r\n"), STR("5\rhello\r\n"), STR("5\r\nhello\n"), STR("5\r\nhello\rx"), STR("5\r\nhello!\r\n"),
-        STR("5\r\nhello0\r\n\r\n"), STR("5;a\nb\r\n"), STR("5;a\rb\r\n"), STR("5;a\0b\r\n"), STR("5;a\x01\r\n"),
-        STR("0\r\n\n"), STR("0\r\n\rx"), STR("0\n\r\n"), STR("0\r\nX : a\r\n"), STR("0\r\n: a\r\n"),
-        STR("0\r\n X: a\r\n"), STR("0\r\nX: a\r\n b\r\n"), STR("0\r\nX: a\nY: b\r\n"), STR("0\r\nX: \0\r\n"),
+        STR("+5\r\nhello\r\n"),
+        STR("-1\r\n"),
+        STR("0x5\r\nhello\r\n"),
+        STR("5_0\r\n"),
+        STR(" 5\r\nhello\r\n"),
+        STR("5 \r\nhello\r\n"),
+        STR("5 ;a\r\nhello\r\n"),
+        STR("\r\n"),
+        STR(";a\r\n"),
+        STR("g\r\n"),
+        STR("00000000000000005\r\nhello\r\n"),
+        STR("fffffffffffffffff\r\n"),
+        STR("5\nhello\r\n"),
+        STR("5\rhello\r\n"),
+        STR("5\r\nhello\n"),
+        STR("5\r\nhello\rx"),
+        STR("5\r\nhello!\r\n"),
+        STR("5\r\nhello0\r\n\r\n"),
+        STR("5;a\nb\r\n"),
+        STR("5;a\rb\r\n"),
+        STR("5;a\0b\r\n"),
+        STR("5;a\x01\r\n"),
+        STR("0\r\n\n"),
+        STR("0\r\n\rx"),
+        STR("0\n\r\n"),
+        STR("0\r\nX : a\r\n"),
+        STR("0\r\n: a\r\n"),
+        STR("0\r\n X: a\r\n"),
+        STR("0\r\nX: a\r\n b\r\n"),
+        STR("0\r\nX: a\nY: b\r\n"),
+        STR("0\r\nX: \0\r\n"),
         STR("0\r\nX\r\n"),
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -105,9 +135,8 @@ static void test_chunks_feed__refuses_forbidden_trailers(void **state)
     (void)state;
     const struct str cases[] = {
         STR("0\r\nContent-Length: 5\r\n\r\n"), STR("0\r\ntransfer-encoding: chunked\r\n\r\n"),
-        STR("0\r\nHOST: h\r\n\r\n"),
-        STR("0\r\nAuthorization: Bearer x\r\n\r\n"), STR("0\r\nA: b\r\nCookie: x\r\n\r\n"),
-        STR("0\r\nX-Forwarded-For: 1\r\n\r\n"),
+        STR("0\r\nHOST: h\r\n\r\n"),           STR("0\r\nAuthorization: Bearer x\r\n\r\n"),
+        STR("0\r\nA: b\r\nCookie: x\r\n\r\n"), STR("0\r\nX-Forwarded-For: 1\r\n\r\n"),
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(decode(cases[i], 1).verdict, HTTP_PARSE_BAD);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/compress.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <zlib.h>
 
 #include "base/random.h"
@@ -27,8 +27,10 @@ static int set_up(void **state)
 
 static size_t gunzip(struct str packed)
 {
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.ptr, .avail_in = (uInt)packed.len,
-                   .next_out = (Bytef *)back, .avail_out = sizeof(back) };
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.ptr,
+                   .avail_in = (uInt)packed.len,
+                   .next_out = (Bytef *)back,
+                   .avail_out = sizeof(back) };
     assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
     assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
     const size_t len = z.total_out;

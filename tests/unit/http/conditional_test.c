@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/conditional.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static void test_etag_matches__finds_the_tag_in_a_list(void **state)
 {
@@ -25,8 +25,9 @@ static void test_etag_matches__finds_nothing_else(void **state)
     (void)state;
     const struct str etag = STR("\"ab\"");
     const struct str others[] = {
-        STR(""), STR("\"a\""), STR("ab"), STR("\"ab"), STR("\"AB\""), STR("w/\"ab\""), STR("\"x\", *"), STR("\"\""),
-        STR("x \"ab\""), STR("\"x\", ab, \"ab\""), STR("W/"), STR("W/W/\"ab\""),
+        STR(""),         STR("\"a\""),      STR("ab"),   STR("\"ab"),     STR("\"AB\""),
+        STR("w/\"ab\""), STR("\"x\", *"),   STR("\"\""), STR("x \"ab\""), STR("\"x\", ab, \"ab\""),
+        STR("W/"),       STR("W/W/\"ab\""),
     };
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (etag_matches(others[i], etag))

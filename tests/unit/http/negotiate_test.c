@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/negotiate.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static void test_accept_encoding__reads_the_list(void **state)
 {
     (void)state;
-    static const struct { struct str value; unsigned wanted; } cases[] = {
+    static const struct {
+        struct str value;
+        unsigned wanted;
+    } cases[] = {
         { STR(""), 0 },
         { STR("gzip"), CODING_GZIP },
         { STR("gzip, deflate, br"), CODING_GZIP | CODING_BR },
@@ -39,7 +42,10 @@ static void test_accept_encoding__reads_the_list(void **state)
 static void test_accepts__lets_the_closest_range_decide(void **state)
 {
     (void)state;
-    static const struct { struct str accept; int wanted; } cases[] = {
+    static const struct {
+        struct str accept;
+        int wanted;
+    } cases[] = {
         { STR(""), 1000 },
         { STR("*/*"), 1000 },
         { STR("text/plain"), 1000 },

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/route.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static const char *const orders[] = { "newest", "oldest", "name", NULL };
 static const struct param params[] = {
@@ -52,7 +52,8 @@ static void test_params_check__reads_each_kind(void **state)
     assert_true(args[0].given && args[1].given && args[2].given && args[3].given);
     assert_int_equal(args[0].i, 100);
     assert_int_equal(args[1].i, 7);
-    assert_true(str_eq(args[2].s, STR("\xc3\xa4" "bc")));
+    assert_true(str_eq(args[2].s, STR("\xc3\xa4"
+                                      "bc")));
     assert_int_equal(args[3].i, 2);
 }
 
@@ -74,7 +75,9 @@ static void test_params_check__falls_back(void **state)
 static void test_params_check__says_what_is_wrong(void **state)
 {
     (void)state;
-    static const struct { const char *raw, *field, *message; } cases[] = {
+    static const struct {
+        const char *raw, *field, *message;
+    } cases[] = {
         { "/a?limit=0", "limit", "must be a whole number from 1 to 100" },
         { "/a?limit=101", "limit", "must be a whole number from 1 to 100" },
         { "/a?limit=", "limit", "must be a whole number from 1 to 100" },

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/parser.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/buf.h"
 
 /* What the two functions say together of a whole request. */
-struct verdict { enum http_parse scan; bool parsed; size_t len; struct http_head head; struct http_refusal refusal; };
+struct verdict {
+    enum http_parse scan;
+    bool parsed;
+    size_t len;
+    struct http_head head;
+    struct http_refusal refusal;
+};
 
 static struct verdict judge(struct str bytes)
 {
@@ -34,7 +40,10 @@ static int status(struct str bytes)
     return v.refusal.status;
 }
 
-struct request_case { struct str bytes; int status; };
+struct request_case {
+    struct str bytes;
+    int status;
+};
 
 static void check_cases(const struct request_case *cases, size_t count)
 {
@@ -45,7 +54,7 @@ static void check_cases(const struct request_case *cases, size_t count)
     }
 }
 #define CHECK_CASES(cases) check_cases((cases), sizeof(cases) / sizeof((cases)[0]))
-#define HOST "Host: h.example\r\n"
+#define HOST               "Host: h.example\r\n"
 
 static void assert_str(struct str got, const char *wanted)
 {
@@ -175,7 +184,7 @@ static void test_parse_head__reads_a_plain_request(void **state)
 {
     (void)state;
     const struct verdict v = judge(STR("GET /a/b?c=d HTTP/1.1\r\n"
-                                         "Host: h.example:8000\r\nUser-Agent:\t wrk \r\nX:\r\n\r\n"));
+                                       "Host: h.example:8000\r\nUser-Agent:\t wrk \r\nX:\r\n\r\n"));
     assert_true(v.parsed);
     assert_int_equal(v.head.method, HTTP_GET);
     assert_str(v.head.target, "/a/b?c=d");
@@ -240,14 +249,10 @@ static void test_parse_head__judges_the_version(void **state)
 {
     (void)state;
     const struct request_case cases[] = {
-        { STR("GET / HTTP/1.0\r\n\r\n"), 200 },
-        { STR("GET / HTTP/1.2\r\n" HOST "\r\n"), 200 },
-        { STR("GET / HTTP/2.0\r\n" HOST "\r\n"), 505 },
-        { STR("GET / HTTP/0.9\r\n" HOST "\r\n"), 505 },
-        { STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505 },
-        { STR("GET / HTTP/1.10\r\n" HOST "\r\n"), 400 },
-        { STR("GET / http/1.1\r\n" HOST "\r\n"), 400 },
-        { STR("GET / HTTP/1,1\r\n" HOST "\r\n"), 400 },
+        { STR("GET / HTTP/1.0\r\n\r\n"), 200 },           { STR("GET / HTTP/1.2\r\n" HOST "\r\n"), 200 },
+        { STR("GET / HTTP/2.0\r\n" HOST "\r\n"), 505 },   { STR("GET / HTTP/0.9\r\n" HOST "\r\n"), 505 },
+        { STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505 }, { STR("GET / HTTP/1.10\r\n" HOST "\r\n"), 400 },
+        { STR("GET / http/1.1\r\n" HOST "\r\n"), 400 },   { STR("GET / HTTP/1,1\r\n" HOST "\r\n"), 400 },
         { STR("GET / HTTP/a.1\r\n" HOST "\r\n"), 400 },
     };
     CHECK_CASES(cases);

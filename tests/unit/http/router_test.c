@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/route.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BIT_GET = 1 << HTTP_GET, BIT_HEAD = 1 << HTTP_HEAD, BIT_POST = 1 << HTTP_POST, BIT_PUT = 1 << HTTP_PUT,
-       BIT_DELETE = 1 << HTTP_DELETE, BIT_OPTIONS = 1 << HTTP_OPTIONS };
+enum {
+    BIT_GET = 1 << HTTP_GET,
+    BIT_HEAD = 1 << HTTP_HEAD,
+    BIT_POST = 1 << HTTP_POST,
+    BIT_PUT = 1 << HTTP_PUT,
+    BIT_DELETE = 1 << HTTP_DELETE,
+    BIT_OPTIONS = 1 << HTTP_OPTIONS
+};
 
 /* clang-format off */
 static const struct route rows[] = {
@@ -83,9 +89,9 @@ static void test_find__matches_literal_paths(void **state)
 static void test_find__knows_no_other_path(void **state)
 {
     (void)state;
-    const struct str cases[] = { STR("/api"), STR("/api/spas/"), STR("/api/spas/7/"), STR("/API/spas"),
-                                 STR("//api/spas"), STR("/api/spas/7/staff"), STR("/api%2Fspas"), STR("/x"),
-                                 STR("/apis") };
+    const struct str cases[] = { STR("/api"),        STR("/api/spas/"), STR("/api/spas/7/"),
+                                 STR("/API/spas"),   STR("//api/spas"), STR("/api/spas/7/staff"),
+                                 STR("/api%2Fspas"), STR("/x"),         STR("/apis") };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct route_match m = find(HTTP_GET, cases[i]);
         assert_null(m.route);

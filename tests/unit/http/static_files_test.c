@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/static_files.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -166,8 +166,9 @@ static void test_answer__sends_empty_and_unknown_files(void **state)
 static void test_answer__shows_nothing_else(void **state)
 {
     (void)state;
-    static const char *const paths[] = { "none", "sub", "a.txt/", "a.txt/b", "link.txt", "up/secret.txt", "pipe",
-                                         ".hidden", "../secret.txt", ".", "..", "sub//b.js", "//", "A.TXT" };
+    static const char *const paths[] = { "none", "sub",     "a.txt/",        "a.txt/b", "link.txt", "up/secret.txt",
+                                         "pipe", ".hidden", "../secret.txt", ".",       "..",       "sub//b.js",
+                                         "//",   "A.TXT" };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         const struct response r = get(paths[i]);
         if (r.status != 404 || r.kind == BODY_FILE)
@@ -258,7 +259,10 @@ static void test_answer__compares_dates_only_without_etags(void **state)
 static void test_answer__sends_a_single_range(void **state)
 {
     (void)state;
-    static const struct { struct str range; const char *body, *content_range; } cases[] = {
+    static const struct {
+        struct str range;
+        const char *body, *content_range;
+    } cases[] = {
         { STR("bytes=0-0"), "0", "bytes 0-0/10" },
         { STR("bytes=2-5"), "2345", "bytes 2-5/10" },
         { STR("Bytes=7-"), "789", "bytes 7-9/10" },
@@ -279,8 +283,9 @@ static void test_answer__sends_a_single_range(void **state)
 static void test_answer__ignores_ranges_that_are_none(void **state)
 {
     (void)state;
-    const struct str cases[] = { STR("bytes=1-2,4-5"), STR("lines=1-2"), STR("bytes=5-2"), STR("bytes=-"),
-                                 STR("bytes=a-b"), STR("bytes=1"), STR("bytes="), STR("bytes=--1"), STR("1-2") };
+    const struct str cases[] = { STR("bytes=1-2,4-5"), STR("lines=1-2"), STR("bytes=5-2"),
+                                 STR("bytes=-"),       STR("bytes=a-b"), STR("bytes=1"),
+                                 STR("bytes="),        STR("bytes=--1"), STR("1-2") };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         head.field_count = 0;
         field("Range", cases[i]);
@@ -312,8 +317,13 @@ static void test_answer__refuses_ranges_outside(void **state)
 static void test_answer__heeds_if_range(void **state)
 {
     (void)state;
-    static const struct { const char *condition; int status; } cases[] = {
-        { "Wed, 01 Jan 2020 00:00:00 GMT", 206 }, { "Wed, 01 Jan 2020 00:00:01 GMT", 200 }, { "\"other\"", 200 },
+    static const struct {
+        const char *condition;
+        int status;
+    } cases[] = {
+        { "Wed, 01 Jan 2020 00:00:00 GMT", 206 },
+        { "Wed, 01 Jan 2020 00:00:01 GMT", 200 },
+        { "\"other\"", 200 },
     };
     const struct str etag = etag_of("a.txt");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "ops/access_log.h"
 
@@ -35,13 +35,21 @@ static int start(void **state)
     assert_int_equal(uv_loop_init(&loop), 0);
     (void)unlink(path);
     head = (struct http_head){
-        .method = HTTP_GET, .minor = 1, .field_count = 2,
+        .method = HTTP_GET,
+        .minor = 1,
+        .field_count = 2,
         .fields = { { STR("User-Agent"), STR("curl/7.88") }, { STR("referer"), STR("https://a.example/") } },
     };
     req = (struct request){ .head = &head, .id = STR("req-1") };
     record = (struct exchange_record){
-        .req = &req, .peer = STR("192.0.2.7"), .method = STR("GET"), .target = STR("/api/spas?skip=1"),
-        .status = 200, .bytes = 1234, .duration = 182999, .cache = CACHE_HIT,
+        .req = &req,
+        .peer = STR("192.0.2.7"),
+        .method = STR("GET"),
+        .target = STR("/api/spas?skip=1"),
+        .status = 200,
+        .bytes = 1234,
+        .duration = 182999,
+        .cache = CACHE_HIT,
     };
     line = (struct access_line){ .format = LOG_TEXT, .worker = 2, .second = -1 };
     return 0;
@@ -149,8 +157,11 @@ static void test_access_line__each_byte_at_each_place(void **state)
             memset(target, 'a', sizeof(target));
             target[place] = (char)byte;
             record.target = (struct str){ target, sizeof(target) };
-            (void)snprintf(expected, sizeof(expected), hidden ? "%.*s\\x%02x" : quoted ? "%.*s\\%c" : "%.*s%c", place,
-                           "aaaaaaaaaaaaaaaaaa", byte);
+            (void)snprintf(expected, sizeof(expected),
+                           hidden   ? "%.*s\\x%02x"
+                           : quoted ? "%.*s\\%c"
+                                    : "%.*s%c",
+                           place, "aaaaaaaaaaaaaaaaaa", byte);
             assert_holds(format(), expected);
         }
     }

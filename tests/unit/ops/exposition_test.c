@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "http/server.h"
 
@@ -168,8 +168,8 @@ static void test_metrics_show__json_names_statements_and_workers(void **state)
     const char *text = show();
     char expected[64];
     assert_holds(text, "\"statements\":[{\"name\":\"spa_by_id\",\"count\":2,");
-    (void)snprintf(expected, sizeof(expected), "{\"index\":0,\"pid\":%d,\"state\":\"ready\",\"rss_bytes\":",
-                   (int)getpid());
+    (void)snprintf(expected, sizeof(expected),
+                   "{\"index\":0,\"pid\":%d,\"state\":\"ready\",\"rss_bytes\":", (int)getpid());
     assert_holds(text, expected);
     assert_holds(text, "\"restarts\":3");
     assert_holds(text, "{\"index\":1,\"pid\":0,\"state\":\"none\",\"rss_bytes\":0");
@@ -243,7 +243,9 @@ static void test_metrics_show__openmetrics_differs_where_it_must(void **state)
 
 static void test_metrics_show__form_follows_accept(void **state)
 {
-    static const struct { const char *accept, *type; } cases[] = {
+    static const struct {
+        const char *accept, *type;
+    } cases[] = {
         { "*/*", "application/json" },
         { "text/html,application/xhtml+xml,*/*;q=0.8", "application/json" },
         { "application/json", "application/json" },
@@ -300,7 +302,7 @@ static void test_histogram_quantile__spreads_within_a_bucket(void **state)
     struct histogram_sum sum = { .count = 4 };
 
     (void)state;
-    sum.buckets[3] = 4;   /* 2.5 to 5 ms */
+    sum.buckets[3] = 4; /* 2.5 to 5 ms */
     assert_true(histogram_quantile(&sum, 0.5) > 0.0037 && histogram_quantile(&sum, 0.5) < 0.0038);
     sum.buckets[3] = 0;
     sum.buckets[METRIC_BUCKETS - 1] = 4;

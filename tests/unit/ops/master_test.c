@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 /* Each test forks a process that becomes the master; the test itself looks on
  * through the shared slots, and sends signals. */
@@ -24,11 +24,11 @@ enum { WORKERS = 3 };
 struct stage {
     struct worker_slots slots;
     struct metrics_page pages[WORKERS];
-    _Atomic int         announced;       /* calls of ready()                    */
-    _Atomic int         orphans;         /* workers that saw the master's end   */
-    _Atomic int         foreign_sockets; /* sockets of others that they had     */
-    _Atomic int         stubborn;        /* 1: workers ignore SIGTERM           */
-    _Atomic int         lives;           /* worker_main calls                   */
+    _Atomic int announced;       /* calls of ready()                    */
+    _Atomic int orphans;         /* workers that saw the master's end   */
+    _Atomic int foreign_sockets; /* sockets of others that they had     */
+    _Atomic int stubborn;        /* 1: workers ignore SIGTERM           */
+    _Atomic int lives;           /* worker_main calls                   */
 };
 
 static struct shared mapping;
@@ -48,7 +48,11 @@ static int start(void **state)
     assert_int_equal(shared_open(&mapping, sizeof(struct stage) + 4096), 0);
     stage = shared_take(&mapping, sizeof(*stage));
     conf = (struct master_conf){
-        .workers = WORKERS, .graceful_timeout_s = 30, .pages = stage->pages, .log_level = LOG_ERROR, .ready = announce,
+        .workers = WORKERS,
+        .graceful_timeout_s = 30,
+        .pages = stage->pages,
+        .log_level = LOG_ERROR,
+        .ready = announce,
     };
     return 0;
 }
@@ -129,11 +133,11 @@ static pid_t start_master(worker_main_fn *worker_main, void *arg)
 }
 
 /* Waits for a condition; the bound only keeps a broken test from hanging. */
-#define WAIT_FOR(condition)                                          \
-    do {                                                             \
-        for (int turns_ = 0; !(condition) && turns_ < 6000; turns_++) \
-            (void)usleep(5000);                                      \
-        assert_true(condition);                                      \
+#define WAIT_FOR(condition)                                                                                            \
+    do {                                                                                                               \
+        for (int turns_ = 0; !(condition) && turns_ < 6000; turns_++)                                                  \
+            (void)usleep(5000);                                                                                        \
+        assert_true(condition);                                                                                        \
     } while (0)
 
 static int pid_of(int index) { return atomic_load(&stage->slots.rows[index].pid); }

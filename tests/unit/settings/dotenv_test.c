@@ -33,7 +33,8 @@ static struct str read_all(struct str bytes)
 
     for (;;) {
         switch (dotenv_next(&d, &line)) {
-        case DOTENV_END: return out;
+        case DOTENV_END:
+            return out;
         case DOTENV_BAD:
             assert_non_null(line.wrong);
             out = arena_printf(&arena, STR_FMT "%u bad\n", STR_ARG(out), line.number);

@@ -143,8 +143,8 @@ static void test_settings_print_json__has_typed_values_and_no_secrets(void **sta
 static void test_settings_print_report__is_a_line_a_problem(void **state)
 {
     struct settings_report report = {
-        .errors = {1,  3, { { STR(".env"), 3, STR("PORT"), STR("9\x1b"), STR("must be less") } }},
-        .warnings = { 1, 1, { { STR(".env"), 4, STR_EMPTY, { NULL, 0 }, STR("is odd") } }         },
+        .errors = { 1, 3, { { STR(".env"), 3, STR("PORT"), STR("9\x1b"), STR("must be less") } } },
+        .warnings = { 1, 1, { { STR(".env"), 4, STR_EMPTY, { NULL, 0 }, STR("is odd") } } },
     };
     (void)state;
 
