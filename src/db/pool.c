@@ -51,9 +51,11 @@ static void move(struct db_pooled *c, enum pool_state to)
         [POOL_BUSY] = 1u << POOL_IDLE | 1u << POOL_RESETTING | 1u << POOL_CLOSED,
         [POOL_RESETTING] = 1u << POOL_IDLE | 1u << POOL_CLOSED,
     };
+    const bool allowed = legal[c->state] >> to & 1u;
     struct pool *p = c->pool;
 
-    assert(legal[c->state] >> to & 1u);
+    assert(allowed);
+    (void)allowed;
     list_remove(&c->link);
     p->counts[c->state]--;
     c->state = to;

@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
 #include <sqlite3.h>
 
 #include "app/categories.h"
@@ -60,11 +66,14 @@ static void close_fixture(struct fixture *f)
     assert_int_equal(rmdir(f->folder), 0);
 }
 
-static void sql(struct fixture *f, const char *format, const char *name)
+static PRINTF(2, 3) void sql(struct fixture *f, const char *format, ...)
 {
     char text[512], *error = NULL;
+    va_list args;
 
-    snprintf(text, sizeof(text), format, name);
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
     if (sqlite3_exec(f->raw, text, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s: %s", error, text);
 }
@@ -270,7 +279,7 @@ static void test_demo_fill__refuses_a_single_row_in_any_table(void **state)
 
         open_fixture(&f);
         assert_int_equal(fill(&f, 200, 1), OK);
-        sql(&f, "PRAGMA foreign_keys = OFF", "");
+        sql(&f, "PRAGMA foreign_keys = OFF");
         for (size_t t = 0; t < TABLES; t++)
             sql(&f, t == kept ? "DELETE FROM %s WHERE id > 1" : "DELETE FROM %s", tables[t]);
         assert_int_equal(rows_of(&f, tables[kept]), 1);
@@ -294,10 +303,8 @@ static void test_demo_fill__leaves_nothing_behind_when_it_fails(void **state)
 
     (void)state;
     open_fixture(&f);
-    sql(&f,
-        "CREATE TRIGGER obstacle BEFORE INSERT ON daily_sheet_certificates WHEN new.serial = 'DS-0000005'"
-        " BEGIN SELECT RAISE(ABORT, 'no'); END",
-        "");
+    sql(&f, "CREATE TRIGGER obstacle BEFORE INSERT ON daily_sheet_certificates WHEN new.serial = 'DS-0000005'"
+            " BEGIN SELECT RAISE(ABORT, 'no'); END");
     assert_int_not_equal(fill(&f, CERTIFICATES, 1), OK);
     assert_string_not_equal(last_error.text, "");
     for (size_t t = 0; t < TABLES; t++)
@@ -311,7 +318,7 @@ static void test_demo_fill__says_when_a_table_is_missing(void **state)
 
     (void)state;
     open_fixture(&f);
-    sql(&f, "DROP TABLE hiring_forms", "");
+    sql(&f, "DROP TABLE hiring_forms");
     assert_int_equal(fill(&f, 1, 1), E_DATABASE);
     assert_non_null(strstr(last_error.text, "sanad migrate"));
     close_fixture(&f);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/compress.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
 #include <zlib.h>
 
 #include "base/random.h"

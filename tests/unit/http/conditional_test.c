@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/conditional.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 static void test_etag_matches__finds_the_tag_in_a_list(void **state)
 {

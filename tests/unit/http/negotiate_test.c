@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/negotiate.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 static void test_accept_encoding__reads_the_list(void **state)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/route.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 static const char *const orders[] = { "newest", "oldest", "name", NULL };
 static const struct param params[] = {

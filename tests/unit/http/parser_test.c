@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/parser.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/buf.h"
 

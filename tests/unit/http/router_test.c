@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/route.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/target.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 static struct arena arena;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 /* Each test forks a process that becomes the master; the test itself looks on
  * through the shared slots, and sends signals. */

@@ -19,7 +19,7 @@ enum { LIST_MAX = 8 };
 /* What a test gives: the .env file's text and two lists that end in NULL. */
 struct given {
     const char *file;
-    char *environment[LIST_MAX];
+    const char *environment[LIST_MAX];
     const char *set[LIST_MAX];
 };
 
@@ -57,7 +57,10 @@ static void write_file(const char *text)
 static enum err load(struct given given)
 {
     struct str overrides[LIST_MAX];
-    struct settings_sources from = { .environment = given.environment, .overrides = overrides };
+    struct settings_sources from = { /* environ(7) is not const, though nobody writes to it */
+                                     .environment = (char *const *)(uintptr_t)given.environment,
+                                     .overrides = overrides
+    };
 
     if (given.file) {
         write_file(given.file);
