@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/cli.h"
 #include "settings/nearest.h"
 
@@ -90,5 +91,6 @@ int main(int argc, char **argv)
         return unknown(argv[1]);
     if (asks_help(argc - 1, argv + 1))
         return print_help(command);
+    log_setup(LOG_NONE, LOG_TEXT, "sanad"); /* a command says itself what went wrong; serve sets up its own */
     return command->run(argc - 1, argv + 1);
 }

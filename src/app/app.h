@@ -30,6 +30,9 @@ enum app_access { ACCESS_ANYBODY };
 extern const struct route app_routes[];
 extern const size_t       app_route_count;
 
+/* Statements under whose names they are timed: each list ends in a NULL. */
+extern const struct db_statement *const template_statements[], *const spa_statements[];
+
 /* The request's own scope; it lives in the request's arena and is ended after
  * the response. */
 struct db_scope *request_db(struct request *req);

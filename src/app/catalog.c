@@ -126,6 +126,22 @@ const struct catalog *catalog_build(struct arena *a, const struct category *list
     return a->full ? NULL : catalog;
 }
 
+size_t catalog_statements(const struct catalog *c, const struct db_statement *out[static CATALOG_STATEMENTS_MAX])
+{
+    size_t n = 0;
+
+    for (const struct catalog_entry *e = c->entries; e < c->entries + c->count; e++) {
+        out[n++] = &e->page;
+        out[n++] = &e->skip;
+        out[n++] = &e->skip_long;
+        out[n++] = &e->by_id;
+    }
+    out[n++] = &c->keys;
+    out[n++] = &c->keys_long;
+    out[n++] = &c->find_code;
+    return n;
+}
+
 void catalog_place(const struct cursor *after, size_t category, int64_t limit, struct db_value args[static PLACE_ARGS])
 {
     const int64_t id = category < after->category ? INT64_MAX : category == after->category ? after->id : 0;

@@ -46,6 +46,10 @@ struct catalog {
  * the arena is full. At most CATEGORY_MAX categories. */
 const struct catalog *catalog_build(struct arena *a, const struct category *list, size_t count);
 
+/* Every statement of the catalog, for the names of metrics; how many. */
+enum { CATALOG_STATEMENTS_MAX = 4 * CATEGORY_MAX + 3 };
+size_t catalog_statements(const struct catalog *c, const struct db_statement *out[static CATALOG_STATEMENTS_MAX]);
+
 /* The arguments for what comes after a place, in one category: ties of the
  * place's moment are before it in lower categories and after it in higher. */
 void catalog_place(const struct cursor *after, size_t category, int64_t limit, struct db_value args[static PLACE_ARGS]);

@@ -91,6 +91,7 @@ static enum err check_empty(struct demo_run *run, struct demo_error *error)
 
     if (!e && rows.count) {
         say_rows(run, &rows, error);
+        error->has_data = true;
         e = E_CONFLICT;
     }
     arena_reset(&run->arena);
@@ -136,7 +137,7 @@ enum err demo_fill(struct db *db, const struct demo_options *options, struct dem
         return E_INVALID;
     }
     struct demo_run run = { 0 };
-    struct demo_error error = { "" };
+    struct demo_error error = { .text = "" };
 
     arena_init(&run.arena, ARENA_MAX_BYTES);
     run.scope = db_scope_of(db, &run.arena);
@@ -148,6 +149,7 @@ enum err demo_fill(struct db *db, const struct demo_options *options, struct dem
     arena_done(&run.arena);
     if (e) {
         say(ret_error, str_of(error.text[0] ? error.text : reason(e)));
+        ret_error->has_data = error.has_data;
         return e;
     }
     *ret_counts = (struct demo_counts){

@@ -6,10 +6,11 @@
  *   all rows or none: one transaction
  *
  * Nobody can sign in as any of the demo's users (their password hash matches
- * no password), and none of its addresses and numbers reaches anybody.
+ * no password), and none of its addresses and numbers is meant to reach anybody.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "db/db.h"
@@ -29,7 +30,7 @@ struct demo_options {
 /* What was made. */
 struct demo_counts { int64_t spas, users, templates, certificates, candidate_forms, hiring_forms; };
 
-struct demo_error { char text[640]; };
+struct demo_error { char text[640]; bool has_data; };   /* the latter: that is why */
 
 /* Fills a migrated database that holds no rows yet; E_CONFLICT if it has any.
  * On failure nothing has changed, and ret_error has a sentence for the operator. */

@@ -102,8 +102,9 @@ struct demo_home dice_home(struct demo_dice *d, const struct demo_place *place)
     };
 }
 
-/* Ten digits of the right shape for India. Area code 5550 is nobody's, and a
- * subscriber's number never begins with 0: it rings nowhere. */
+/* Looks like a number of India and is none: mobile numbers begin with 6 to 9,
+ * and wherever an area code might end here, 0 would follow, with which no
+ * subscriber's number begins. */
 struct str dice_phone(struct demo_dice *d) { return arena_printf(d->arena, "+9155500%05d", dice_between(d, 0, 99999)); }
 
 /* ---- money and codes ---- */

@@ -2,8 +2,8 @@
 /* Throws for the demo data: people, homes, telephone numbers, days and sums,
  * each drawn from one repeatable source and the words of demo_words.h.
  *
- * Nothing drawn can reach anybody: the telephone numbers cannot be dialled (the
- * subscriber's part begins with 0), the mail domains are RFC 2606's.
+ * Nothing drawn is meant to reach anybody: the telephone numbers are not of a form
+ * that India's numbering plan gives out, the mail domains are RFC 2606's.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/sanad.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "app/app.h"
@@ -22,6 +23,37 @@ static const struct route service_routes[] = {
 
 enum { SERVICE_ROUTES = sizeof(service_routes) / sizeof(service_routes[0]) };
 
+enum { STATEMENTS_MAX = CATALOG_STATEMENTS_MAX + 32 };
+
+static size_t count_of(const struct db_statement *const *list)
+{
+    size_t n = 0;
+
+    while (list[n])
+        n++;
+    return n;
+}
+
+/* All that handlers run, by name. */
+static bool list_statements(struct application *app, struct arena *arena, const struct catalog *catalog)
+{
+    const struct db_statement **list = arena_array(arena, const struct db_statement *, STATEMENTS_MAX);
+    const struct db_statement *const *const more[] = { template_statements, spa_statements };
+
+    if (!list)
+        return false;
+    app->statement_count = catalog_statements(catalog, list);
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        const size_t n = count_of(more[i]);
+
+        assert(app->statement_count + n <= STATEMENTS_MAX);
+        memcpy(list + app->statement_count, more[i], n * sizeof(*list));
+        app->statement_count += n;
+    }
+    app->statements = list;
+    return true;
+}
+
 const struct application *sanad_application(struct arena *arena)
 {
     struct application *app = arena_new(arena, struct application);
@@ -36,7 +68,7 @@ const struct application *sanad_application(struct arena *arena)
     app->route_count = app_route_count + SERVICE_ROUTES;
     app->migrations = migrations_of("sqlite", &app->migration_count);
     app->domain = catalog;
-    return app;
+    return list_statements(app, arena, catalog) ? app : NULL;
 }
 
 const struct catalog *app_catalog(struct request *req) { return request_service(req)->app->domain; }

@@ -14,25 +14,53 @@
 #include "app/service_parts.h"
 #include "base/log.h"
 #include "base/shared.h"
+#include "ops/access_log.h"
 #include "ops/master.h"
 #include "settings/table.h"
 
-enum { ERROR_SIZE = 256, SPARE_DESCRIPTORS = 64, EXIT_CANNOT = 1 };
+enum { ERROR_SIZE = 256, SPARE_DESCRIPTORS = 64, DESCRIPTORS_A_DB = 2, EXIT_CANNOT = 1 };
 
 /* ---- limits of the system ---------------------------------------------------- */
 
-/* A worker needs a descriptor for each client and each database connection. */
+/* An even share of a total, the first ones getting one more. */
+static int share(int total, int index, int sharers) { return total / sharers + (index < total % sharers ? 1 : 0); }
+
+/* What a worker needs besides a descriptor for each client. */
+static int other_descriptors(const struct settings *s)
+{
+    const int pool = share(s->db_pool_size, 0, s->max_workers) + share(s->db_max_overflow, 0, s->max_workers);
+
+    return DESCRIPTORS_A_DB * pool + SPARE_DESCRIPTORS;
+}
+
+/* Clients must not take what the database needs: more of them wait in the
+ * backlog. Where there is too little of everything, they get half. */
+int service_connections(const struct settings *s)
+{
+    struct rlimit limit;
+    rlim_t room;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+        limit.rlim_cur >= (rlim_t)s->worker_connections + (rlim_t)other_descriptors(s))
+        return s->worker_connections;
+    room = limit.rlim_cur / 2;
+    if (limit.rlim_cur - room > (rlim_t)other_descriptors(s))
+        room = limit.rlim_cur - (rlim_t)other_descriptors(s);
+    return room < 1 ? 1 : room < (rlim_t)s->worker_connections ? (int)room : s->worker_connections;
+}
+
 static void raise_descriptor_limit(const struct settings *s)
 {
-    const rlim_t wanted = (rlim_t)(s->worker_connections + s->db_pool_size + s->db_max_overflow + SPARE_DESCRIPTORS);
+    const rlim_t wanted = (rlim_t)s->worker_connections + (rlim_t)other_descriptors(s);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_event(LOG_WARNING, "fewer file descriptors than WORKER_CONNECTIONS may need; raise the limit (ulimit -n)",
-                  LOG_I("limit", (int64_t)limit.rlim_cur), LOG_I("wanted", (int64_t)wanted));
+        log_event(LOG_WARNING, "too few file descriptors for WORKER_CONNECTIONS; raise the limit (ulimit -n)",
+                  LOG_I("limit", (int64_t)limit.rlim_cur), LOG_I("wanted", (int64_t)wanted),
+                  LOG_I("connections_a_worker", service_connections(s)));
 }
 
 static void warn_of_backlog(const struct settings *s)
@@ -53,9 +81,6 @@ static void tell_planned(const struct settings *s)
 }
 
 /* ---- the database before anybody is served --------------------------------------- */
-
-/* An even share of a total, the first ones getting one more. */
-static int share(int total, int index, int sharers) { return total / sharers + (index < total % sharers ? 1 : 0); }
 
 struct db_conf service_db_conf(const struct settings *s, int index, int sharers)
 {
@@ -113,7 +138,7 @@ static void print_ready(const struct node *n)
             "    database      %s, pool %d + %d overflow for the node, cache %s\n"
             "    stop          Ctrl-C, or kill -TERM %ld\n\n",
             host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host,
-            n->sockets.port, n->sockets.url_host, n->sockets.port, s->max_workers, s->worker_connections,
+            n->sockets.port, n->sockets.url_host, n->sockets.port, s->max_workers, service_connections(s),
             s->limit_concurrency, s->backlog, s->db_path.ptr, s->db_pool_size, s->db_max_overflow,
             s->cache_enabled ? "on" : "off", (long)getpid());
 }
@@ -159,21 +184,37 @@ static bool open_sockets(struct node *n)
     return false;
 }
 
-static bool prepare(struct node *n)
+/* Each worker opens it for itself; that it cannot is said once, here. */
+static bool check_access_log(const struct settings *s)
+{
+    char error[ERROR_SIZE];
+
+    if (s->access_log.len == 0 || access_log_check(s->access_log.ptr, error, sizeof(error)))
+        return true;
+    log_text(LOG_ERROR, "%s", error);
+    return false;
+}
+
+static bool derive_key(struct node *n)
 {
     char error[ERROR_SIZE] = "";
 
+    if (service_key(n->settings, "service", n->key, error, sizeof(error)) == OK)
+        return true;
+    log_text(LOG_ERROR, "%s", error);
+    return false;
+}
+
+/* The port comes before the database: a program that was started by mistake
+ * beside the one that serves must not migrate what that one works with. */
+static bool prepare(struct node *n)
+{
     raise_descriptor_limit(n->settings);
     warn_of_backlog(n->settings);
     tell_planned(n->settings);
-    if (!migrate(n->settings, n->app))
-        return false;
-    if (service_key(n->settings, "service", n->key, error, sizeof(error)) != OK) {
-        log_text(LOG_ERROR, "%s", error);
-        return false;
-    }
     db_register(n->app->statements, n->app->statement_count);
-    return share_memory(n) && open_sockets(n);
+    return check_access_log(n->settings) && share_memory(n) && open_sockets(n) && migrate(n->settings, n->app) &&
+           derive_key(n);
 }
 
 int service_run(const struct settings *settings, const struct application *app)

@@ -20,5 +20,9 @@ struct node {
     uint8_t                   key[SERVICE_KEY_BYTES];
 };
 
+/* How many clients a worker may hold: WORKER_CONNECTIONS, or what the limit of
+ * file descriptors leaves. */
+int service_connections(const struct settings *s);
+
 /* The life of a worker; `arg` is the node. */
 int service_worker_main(void *arg, const struct worker_seat *seat);

@@ -32,8 +32,9 @@ enum {
 static const double HEADER_TIMEOUT_S = 10, BODY_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 60;
 static const int BODY_MIN_RATE = 500;
 
-/* A worker cuts its connections before the master loses patience with it. */
-static const double PATIENCE_PART = 0.9;
+/* A worker cuts its connections this much before the master loses patience with
+ * it: a part of the whole, but not more than some seconds. */
+static const double HASTE_PART = 0.15, HASTE_MOST_S = 3;
 
 /* Everything that a worker owns. */
 struct keeper {
@@ -90,7 +91,7 @@ static void on_finished(void *ctx, const struct exchange_record *record)
 static struct server_conf server_settings(const struct settings *s)
 {
     return (struct server_conf){
-        .max_connections = s->worker_connections,
+        .max_connections = service_connections(s),
         .keep_alive_s = s->keep_alive_s,
         .header_timeout_s = HEADER_TIMEOUT_S,
         .body_timeout_s = BODY_TIMEOUT_S,
@@ -101,35 +102,43 @@ static struct server_conf server_settings(const struct settings *s)
     };
 }
 
-static bool open_access_log(struct keeper *k)
+/* Each returns 0 or a uv error. */
+
+static int open_watch(struct keeper *k, const struct worker_seat *seat)
+{
+    return worker_watch_start(&k->watch, &k->loop, seat->slot, seat->lifeline);
+}
+
+static int open_access_log(struct keeper *k, const struct worker_seat *seat)
 {
     const struct settings *s = k->node->settings;
-    const struct access_log_conf conf = { s->access_log.ptr, s->log_format, k->worker.index };
+    const struct access_log_conf conf = { s->access_log.ptr, s->log_format, seat->index };
     char error[ERROR_SIZE];
 
     if (s->access_log.len == 0)
-        return true;
+        return 0;
     k->worker.access_log = access_log_open(&k->loop, &conf, error, sizeof(error));
     if (!k->worker.access_log)
         log_text(LOG_ERROR, "%s", error);
-    return k->worker.access_log != NULL;
+    return k->worker.access_log ? 0 : UV_EIO;
 }
 
-static bool open_database(struct keeper *k)
+static int open_database(struct keeper *k, const struct worker_seat *seat)
 {
     const struct settings *s = k->node->settings;
 
-    k->db_conf = service_db_conf(s, k->worker.index, s->max_workers);
+    k->db_conf = service_db_conf(s, seat->index, s->max_workers);
     k->worker.db = db_new(&k->db_conf);
     k->worker.coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
     if (!k->worker.db || !k->worker.coros)
-        return false;
+        return UV_ENOMEM;
     k->worker.readiness = readiness_start(&k->loop, k->worker.coros, k->worker.db);
-    return k->worker.readiness != NULL;
+    return k->worker.readiness ? 0 : UV_ENOMEM;
 }
 
-static bool open_cache(struct keeper *k)
+static int open_cache(struct keeper *k, const struct worker_seat *seat)
 {
+    (void)seat;
     const struct settings *s = k->node->settings;
     const struct cache_conf conf = {
         .enabled = s->cache_enabled,
@@ -138,12 +147,13 @@ static bool open_cache(struct keeper *k)
     };
 
     k->cache = cache_new(&conf, k->node->generations);
-    return k->cache != NULL;
+    return k->cache ? 0 : UV_ENOMEM;
 }
 
 /* The steps before a handler, in the order in which a request takes them. */
-static bool open_server(struct keeper *k)
+static int open_server(struct keeper *k, const struct worker_seat *seat)
 {
+    (void)seat;
     const struct settings *s = k->node->settings;
     const struct server_conf conf = server_settings(s);
 
@@ -152,11 +162,49 @@ static bool open_server(struct keeper *k)
     k->steps[1] = (struct http_step){ cache_step, k->cache };
     k->hooks = (struct server_hooks){ .ctx = k, .finished = on_finished, .handled = on_handled };
     if (!k->router)
-        return false;
+        return UV_ENOMEM;
     k->worker.server = server_new(&k->loop, &conf, k->router, k->steps, STEP_COUNT, &k->hooks, &k->worker);
     if (!k->worker.server)
-        return false;
+        return UV_ENOMEM;
     k->gate = (struct gate){ .limit = (size_t)s->limit_concurrency };
+    return 0;
+}
+
+/* The server listens on a duplicate: the worker's own descriptor would keep the
+ * queue open when the server has stopped listening. */
+static int listen_on(struct keeper *k, const struct worker_seat *seat)
+{
+    const int failure = server_listen(k->worker.server, seat->socket, k->node->settings->backlog);
+
+    close(seat->socket);
+    return failure;
+}
+
+/* In the order in which they need each other. */
+/* clang-format off */
+static const struct part {
+    const char *name;
+    int (*open)(struct keeper *k, const struct worker_seat *seat);
+} parts[] = {
+    { "signals",          open_watch },
+    { "access log",       open_access_log },
+    { "database",         open_database },
+    { "cache",            open_cache },
+    { "server",           open_server },
+    { "listening socket", listen_on },
+};
+/* clang-format on */
+
+static bool open_parts(struct keeper *k, const struct worker_seat *seat)
+{
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        const int failure = parts[i].open(k, seat);
+        if (failure == 0)
+            continue;
+        log_event(LOG_ERROR, "the worker cannot start", LOG_C("part", parts[i].name),
+                  LOG_C("why", uv_strerror(failure)));
+        return false;
+    }
     return true;
 }
 
@@ -232,45 +280,31 @@ static void on_out_of_patience(uv_timer_t *timer)
 static void on_stop(void *arg)
 {
     struct keeper *k = arg;
-    const uint64_t patience_ms = (uint64_t)(k->node->settings->graceful_timeout_s * PATIENCE_PART * MS_PER_S);
+    const double grace_s = k->node->settings->graceful_timeout_s;
+    const double haste_s = grace_s * HASTE_PART < HASTE_MOST_S ? grace_s * HASTE_PART : HASTE_MOST_S;
 
-    uv_timer_start(&k->patience, on_out_of_patience, patience_ms, 0);
+    uv_timer_start(&k->patience, on_out_of_patience, (uint64_t)((grace_s - haste_s) * MS_PER_S), 0);
     server_drain(k->worker.server, on_drained, k);
 }
 
 /* ---- the life ----------------------------------------------------------------------------- */
 
-/* The server listens on a duplicate: the worker's own descriptor would keep the
- * queue open when the server has stopped listening. */
-static bool listen_on(struct keeper *k, int fd)
-{
-    const int failed = server_listen(k->worker.server, fd, k->node->settings->backlog);
-
-    close(fd);
-    return failed == 0;
-}
-
-static bool open_parts(struct keeper *k, const struct worker_seat *seat)
-{
-    return worker_watch_start(&k->watch, &k->loop, seat->slot, seat->lifeline) == 0 && open_access_log(k) &&
-           open_database(k) && open_cache(k) && open_server(k) && listen_on(k, seat->socket);
-}
-
 int service_worker_main(void *arg, const struct worker_seat *seat)
 {
     static struct keeper k; /* one a process; too large for a stack */
-    int leftover;
+    int failure, leftover;
 
     k = (struct keeper){ .node = arg };
-    if (uv_loop_init(&k.loop) != 0)
+    failure = uv_loop_init(&k.loop);
+    if (failure != 0) {
+        log_event(LOG_ERROR, "the worker cannot start", LOG_C("part", "loop"), LOG_C("why", uv_strerror(failure)));
         return WORKER_CANNOT_START;
+    }
     task_use_loop(&k.loop);
     describe_worker(&k, seat);
     open_timers(&k);
-    if (!open_parts(&k, seat)) {
-        log_text(LOG_ERROR, "the worker cannot start");
+    if (!open_parts(&k, seat))
         return WORKER_CANNOT_START;
-    }
     worker_watch_on_stop(&k.watch, on_stop, &k);
     slot_move(seat->slot, WORKER_READY);
     uv_run(&k.loop, UV_RUN_DEFAULT);

@@ -27,6 +27,8 @@ static const struct db_statement spas_active = { "spas_active", SELECT_ACTIVE PA
 static const struct db_statement spas_in_city = { "spas_in_city", SELECT_ACTIVE " AND city = ?" PAGE, DB_READ };
 #undef X
 
+const struct db_statement *const spa_statements[] = { &spas_active, &spas_in_city, NULL };
+
 static void link_to_next(struct request *req, struct response *res, int64_t skip)
 {
     const struct link_param params[] = {

@@ -74,6 +74,16 @@ static const struct db_statement template_by_id = {
 };
 #undef X
 
+const struct db_statement *const template_statements[] = {
+    &templates_all,
+    &templates_of_category,
+    &templates_of_variant,
+    &templates_of_both,
+    &templates_by_variant,
+    &template_by_id,
+    NULL,
+};
+
 /* By which of the two is asked for: category | variant << 1. */
 static const struct db_statement *const lists[] = {
     &templates_all,

@@ -16,7 +16,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+/* LOG_NONE is no level of a line: with it as the least nothing is logged. */
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_NONE };
 enum log_format { LOG_TEXT, LOG_JSON };
 
 /* A named value of a line. */

@@ -221,21 +221,21 @@ static void drop_variants(struct cache_entry *e)
     }
 }
 
-/* Keeps a new body; false when it cannot be kept. */
-static bool keep_body(struct cache *c, struct cache_entry *e, const struct response *res, const uint64_t hash[2])
+/* Keeps a new response; false when it cannot be kept. */
+static bool keep_new(struct cache *c, struct cache_entry *e, const struct response *res, const uint64_t content[2])
 {
     char etag[CACHE_ETAG_SIZE];
     struct blob *blob;
 
     if (res->body.len > c->conf.max_bytes / SHARE_MAX)
         return false;
-    blob = variant_plain(res, hash, etag);
+    blob = variant_plain(res, content, etag);
     if (!blob)
         return false;
     drop_variants(e);
     e->variants[ENCODED_PLAIN].blob = blob;
     memcpy(e->variants[ENCODED_PLAIN].etag, etag, sizeof(etag));
-    memcpy(e->body_hash, hash, sizeof(e->body_hash));
+    memcpy(e->content, content, sizeof(e->content));
     start_compression(c, e);
     return true;
 }
@@ -245,14 +245,12 @@ static bool keep_body(struct cache *c, struct cache_entry *e, const struct respo
 static bool keep(struct cache *c, struct cache_entry *e, const struct response *res, uint64_t stamp)
 {
     const bool known = e->variants[ENCODED_PLAIN].blob != NULL;
-    uint64_t hash[2];
+    uint64_t content[2];
 
     if (known && stamp < e->stamp)
         return false;
-
-    variant_hash(res->body, hash);
-    if (!(known && res->field_count == 0 && memcmp(hash, e->body_hash, sizeof(hash)) == 0) &&
-        !keep_body(c, e, res, hash))
+    variant_hash(res, content);
+    if (!(known && memcmp(content, e->content, sizeof(content)) == 0) && !keep_new(c, e, res, content))
         return false;
     e->stamp = stamp;
     e->made = clock_mono();
@@ -261,7 +259,8 @@ static bool keep(struct cache *c, struct cache_entry *e, const struct response *
     return true;
 }
 
-/* A waiting request gets the same as the one it waited for. */
+/* A waiting request gets the same as the one it waited for, where that can be
+ * shared: a text in memory. Anything else it fetches for itself. */
 static void resume(struct request *req, const struct cache_entry *e, bool good, const struct response *failure)
 {
     struct response res;
@@ -270,7 +269,10 @@ static void resume(struct request *req, const struct cache_entry *e, bool good, 
         res = answer(e, req);
     else if (failure->status >= 500 && e->variants[ENCODED_PLAIN].blob)
         res = stale_answer(e, req);
-    else {
+    else if (failure->kind == BODY_BLOB || failure->kind == BODY_FILE) {
+        request_resume(req, NULL);
+        return;
+    } else {
         res = *failure;
         res.body = arena_str(&req->arena, failure->body);
     }
@@ -285,8 +287,7 @@ static void resume_all(struct link *waiters, const struct cache_entry *e, bool g
         resume(container_of(l, struct parked, link)->req, e, good, failure);
 }
 
-/* The fetching request's response, before it is sent. Waiting ones share what
- * is a plain text in memory; anything else they fetch for themselves. */
+/* The fetching request's response, before it is sent. */
 static void on_fetched(struct request *req, struct response *res, void *ctx)
 {
     struct fill *f = ctx;

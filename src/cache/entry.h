@@ -35,7 +35,7 @@ struct cache_entry {
     uint64_t             hash;
     struct str           key;            /* in the entry's own memory            */
     struct cache_variant variants[ENCODED_COUNT];
-    uint64_t             body_hash[2];   /* of the plain body                    */
+    uint64_t             content[2];     /* hash of the handler's response       */
     uint64_t             stamp;          /* generations from before it was read  */
     mono_ns              made, expires;
     struct fill         *fill;           /* the newest fetch under way; NULL: none */

@@ -17,15 +17,32 @@ static const char *const encoding_names[ENCODED_COUNT] = {
     [ENCODED_PLAIN] = "", [ENCODED_GZIP] = "gzip", [ENCODED_BROTLI] = "br"
 };
 
-void variant_hash(struct str body, uint64_t ret_hash[2])
+/* With its length before it, so that no two lists of texts are the same bytes. */
+static void hash_text(crypto_generichash_state *state, struct str s)
 {
-    crypto_generichash((unsigned char *)ret_hash, 2 * sizeof(*ret_hash), (const unsigned char *)body.ptr, body.len,
-                       NULL, 0);
+    const uint64_t length = s.len;
+
+    crypto_generichash_update(state, (const unsigned char *)&length, sizeof(length));
+    crypto_generichash_update(state, (const unsigned char *)s.ptr, s.len);
 }
 
-static void put_field(struct buf *b, const char *name, struct str value)
+void variant_hash(const struct response *res, uint64_t ret_content[2])
 {
-    buf_cstr(b, name);
+    crypto_generichash_state state;
+
+    crypto_generichash_init(&state, NULL, 0, 2 * sizeof(*ret_content));
+    hash_text(&state, res->body);
+    hash_text(&state, res->type);
+    for (unsigned i = 0; i < res->field_count; i++) {
+        hash_text(&state, res->fields[i].name);
+        hash_text(&state, res->fields[i].value);
+    }
+    crypto_generichash_final(&state, (unsigned char *)ret_content, 2 * sizeof(*ret_content));
+}
+
+static void put_field(struct buf *b, struct str name, struct str value)
+{
+    buf_str(b, name);
     buf_cstr(b, ": ");
     buf_str(b, value);
     buf_cstr(b, "\r\n");
@@ -49,30 +66,26 @@ static struct blob *blob_of(struct buf *head, struct str body)
 static void put_own_lines(struct buf *head, enum cache_encoding encoding, size_t length, const char *etag)
 {
     if (encoding != ENCODED_PLAIN)
-        put_field(head, "Content-Encoding", str_of(encoding_names[encoding]));
+        put_field(head, STR("Content-Encoding"), str_of(encoding_names[encoding]));
     buf_printf(head, "Content-Length: %zu\r\nETag: %s\r\n", length, etag);
 }
 
 static void put_common_lines(struct buf *head, const struct response *res)
 {
-    for (unsigned i = 0; i < res->field_count; i++) {
-        buf_str(head, res->fields[i].name);
-        buf_cstr(head, ": ");
-        buf_str(head, res->fields[i].value);
-        buf_cstr(head, "\r\n");
-    }
-    put_field(head, "Content-Type", res->type);
+    for (unsigned i = 0; i < res->field_count; i++)
+        put_field(head, res->fields[i].name, res->fields[i].value);
+    put_field(head, STR("Content-Type"), res->type);
     buf_cstr(head, "Cache-Control: " CACHE_CONTROL "\r\n"
                    "Vary: Accept-Encoding\r\n"
                    "X-Content-Type-Options: nosniff\r\n\r\n");
 }
 
-struct blob *variant_plain(const struct response *res, const uint64_t body_hash[2], char etag[static CACHE_ETAG_SIZE])
+struct blob *variant_plain(const struct response *res, const uint64_t content[2], char etag[static CACHE_ETAG_SIZE])
 {
     struct buf head;
 
-    snprintf(etag, CACHE_ETAG_SIZE, "\"%016llx%016llx\"", (unsigned long long)body_hash[0],
-             (unsigned long long)body_hash[1]);
+    snprintf(etag, CACHE_ETAG_SIZE, "\"%016llx%016llx\"", (unsigned long long)content[0],
+             (unsigned long long)content[1]);
     buf_init(&head, HEAD_MAX);
     put_own_lines(&head, ENCODED_PLAIN, res->body.len, etag);
     put_common_lines(&head, res);

@@ -3,6 +3,7 @@
  * finds, a line each, and what to do about it; exits with 1 if it would not. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -41,14 +42,31 @@ static void check_planned(struct findings *f, const struct settings *s)
         warn(f, row->key, "is set, but this version does not act on it yet");
 }
 
-/* The folder of the database file. */
-static void folder_of(struct str path, char out[PATH_LIMIT])
+/* The folder that a file or folder is in. */
+static void folder_of(const char *path, char out[PATH_LIMIT])
 {
-    size_t end = path.len;
+    const char *slash = strrchr(path, '/');
 
-    while (end > 0 && path.ptr[end - 1] != '/')
-        end--;
-    snprintf(out, PATH_LIMIT, STR_FMT, end > 0 ? (int)end : 1, end > 0 ? path.ptr : ".");
+    if (!slash)
+        snprintf(out, PATH_LIMIT, ".");
+    else
+        snprintf(out, PATH_LIMIT, "%.*s", slash > path ? (int)(slash - path) : 1, path);
+}
+
+/* The first start makes the folder, not the one above. */
+static void check_missing_folder(struct findings *f, const char *folder)
+{
+    char above[PATH_LIMIT], line[LISTED];
+
+    folder_of(folder, above);
+    if (access(above, W_OK | X_OK) == 0) {
+        snprintf(line, sizeof(line), "%.300s does not exist yet; sanad serve and sanad migrate make it", folder);
+        warn(f, "data folder", line);
+        return;
+    }
+    snprintf(line, sizeof(line), "%.200s does not exist and cannot be made in %.200s: %s", folder, above,
+             strerrordesc_np(errno));
+    bad(f, "data folder", line);
 }
 
 static void check_folder(struct findings *f, const struct settings *s)
@@ -57,9 +75,13 @@ static void check_folder(struct findings *f, const struct settings *s)
     struct statvfs disk;
     unsigned long long free_mb;
 
-    folder_of(s->db_path, folder);
+    folder_of(s->db_path.ptr, folder);
+    if (access(folder, F_OK) != 0 && errno == ENOENT) {
+        check_missing_folder(f, folder);
+        return;
+    }
     if (access(folder, W_OK | X_OK) != 0) {
-        snprintf(line, sizeof(line), "%.300s: %s; sanad migrate makes it", folder, strerrordesc_np(errno));
+        snprintf(line, sizeof(line), "%.300s: this user may not write there: %s", folder, strerrordesc_np(errno));
         bad(f, "data folder", line);
         return;
     }
@@ -95,17 +117,15 @@ static void check_database(struct findings *f, const struct settings *s, const s
     const struct db_conf conf = service_db_conf(s, 0, 1);
     struct db *db;
 
-    if (s->db_driver != DB_DRIVER_SQLITE) {
-        bad(f, "database", "this version serves from the embedded database only");
-        return;
-    }
     if (access(s->db_path.ptr, F_OK) != 0) {
         warn(f, "database", "does not exist yet; sanad serve and sanad migrate make it");
         return;
     }
     db = db_new(&conf);
     if (!db || db_ping(db) != OK)
-        bad(f, "database", "does not open; is it a database, and readable?");
+        bad(f, "database", db && db_last_error(db)[0] ? db_last_error(db) : "does not answer");
+    else if (access(s->db_path.ptr, W_OK) != 0)
+        bad(f, "database", "this user may not write to it");
     else {
         good("database", s->db_path.ptr);
         check_migrations(f, db, app);
@@ -187,7 +207,9 @@ static int run(int argc, char **argv)
         status = cli_settings(&options, &s);
     if (status != CLI_OK)
         return status;
-    status = check(&s);
+    status = cli_supported(&options, &s);
+    if (status == CLI_OK)
+        status = check(&s);
     settings_done(&s);
     return status != CLI_OK ? status : cli_flush("check", stdout);
 }
@@ -195,7 +217,7 @@ static int run(int argc, char **argv)
 const struct command command_check = {
     .name = "check",
     .arguments = "[--env FILE] [--set KEY=VALUE]...",
-    .summary = "whether the service would run well with these settings",
+    .summary = "Tells whether the service would run well with these settings",
     .help = "Looks at the settings, the data folder, the database and its migrations, the\n"
             "address and the limits of the system, changes nothing, and says what to do.\n"
             "Exits with 0 if the service would run, 1 if it would not, 78 if a setting is\n"

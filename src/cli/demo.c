@@ -14,7 +14,7 @@ static int take_number(const char *name, const char *text, int64_t most, int64_t
 {
     if (!text || str_to_int(str_of(text), 0, most, ret_value) == OK)
         return CLI_OK;
-    return cli_usage("demo", "--%s wants a number from 0 to %lld", name, (long long)most);
+    return cli_usage("demo", "--%s %s: wants a number from 0 to %lld", name, text, (long long)most);
 }
 
 /* Only a new database is migrated on the way: to upgrade one that somebody uses
@@ -43,35 +43,44 @@ static void print_counts(const struct demo_counts *c, double seconds)
            (long long)c->candidate_forms, (long long)c->hiring_forms, seconds);
 }
 
-static enum err fill(struct db *db, struct demo_options *options, char *error, size_t size)
+/* What a run is asked to do. */
+struct task {
+    struct demo_options options;
+    bool if_empty; /* a database that has data is no failure, and stays as it is */
+};
+
+static enum err fill(struct db *db, struct task *task, char *error, size_t size)
 {
     struct progress progress;
     struct demo_counts counts;
-    struct demo_error why;
+    struct demo_error why = { .text = "" };
 
     progress_start(&progress, stderr, "certificates");
-    options->progress = tell;
-    options->arg = &progress;
-    const enum err e = demo_fill(db, options, &counts, &why);
+    task->options.progress = tell;
+    task->options.arg = &progress;
+    const enum err e = demo_fill(db, &task->options, &counts, &why);
     progress_end(&progress);
     if (e == OK)
         print_counts(&counts, progress_seconds(&progress));
     else
         snprintf(error, size, "%s", why.text);
-    return e;
+    if (e == OK || !task->if_empty || !why.has_data)
+        return e;
+    puts("the database has data already; nothing was added");
+    return OK;
 }
 
-static int with_database(const char *command, const struct settings *s, struct demo_options *options)
+static int with_database(const char *command, const struct settings *s, struct task *task)
 {
     const struct db_conf conf = service_db_conf(s, 0, 1);
-    char error[MIGRATE_ERROR_SIZE] = "";
-    struct db *db = NULL;
-    enum err e = migrate_open(&conf, &db, error, sizeof(error));
+    char error[MIGRATE_ERROR_SIZE] = "not enough memory";
+    struct db *db = db_new(&conf);
+    enum err e = E_NO_MEMORY;
 
-    if (e == OK)
+    if (db)
         e = prepare(db, error, sizeof(error));
     if (e == OK)
-        e = fill(db, options, error, sizeof(error));
+        e = fill(db, task, error, sizeof(error));
     db_free(db);
     if (e == OK)
         return cli_flush(command, stdout);
@@ -82,9 +91,11 @@ static int with_database(const char *command, const struct settings *s, struct d
 static int run(int argc, char **argv)
 {
     const char *certificates = NULL, *seed = NULL;
+    struct task task = { .if_empty = false };
     const struct cli_option own[] = {
         { "certificates", .value = &certificates },
         { "seed", .value = &seed },
+        { "if-empty", .given = &task.if_empty },
         { NULL },
     };
     struct cli_options options;
@@ -102,18 +113,17 @@ static int run(int argc, char **argv)
         status = cli_settings(&options, &s);
     if (status != CLI_OK)
         return status;
-    status = migrate_supports(options.command, &s);
-    if (status == CLI_OK) {
-        struct demo_options demo = { .certificates = count, .seed = (uint64_t)seed_value };
-        status = with_database(options.command, &s, &demo);
-    }
+    task.options = (struct demo_options){ .certificates = count, .seed = (uint64_t)seed_value };
+    status = cli_supported(&options, &s);
+    if (status == CLI_OK)
+        status = with_database(options.command, &s, &task);
     settings_done(&s);
     return status;
 }
 
 const struct command command_demo = {
     .name = "demo",
-    .arguments = "[--certificates N] [--seed N] [--env FILE] [--set KEY=VALUE]...",
+    .arguments = "[--certificates N] [--seed N] [--if-empty] [--env FILE] [--set KEY=VALUE]...",
     .summary = "Fills an empty database with believable data",
     .help = "An invented chain of 40 spas, its people, templates, forms and certificates of\n"
             "all categories, over two years. All or nothing: one transaction. A database that\n"
@@ -121,6 +131,7 @@ const struct command command_demo = {
             "\n"
             "  --certificates N  how many, 0 to 5000000 (100000)\n"
             "  --seed N          another number, other data (1)\n"
+            "  --if-empty        leave a database that has data as it is, and exit with 0\n"
             "  --env FILE        read this file instead of ./.env\n"
             "  --set KEY=VALUE   override a setting; may be repeated\n"
             "\n"

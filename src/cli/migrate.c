@@ -3,8 +3,6 @@
 #include "cli/migrate.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/service.h"
@@ -12,48 +10,6 @@
 #include "db/migrate.h"
 
 static const char dialect[] = "sqlite";
-
-int migrate_supports(const char *command, const struct settings *s)
-{
-    if (s->db_driver == DB_DRIVER_SQLITE)
-        return CLI_OK;
-    fprintf(stderr, "sanad %s: DB_DRIVER: this version works with the embedded database (sqlite) only\n", command);
-    return CLI_SETTINGS;
-}
-
-static enum err make_folder(const char *path, char *error, size_t size)
-{
-    enum { PATH_SIZE = 4096, ONLY_OURS = 0700 };
-    const char *slash = strrchr(path, '/');
-    char folder[PATH_SIZE];
-
-    if (!slash || slash == path)
-        return OK;
-    if (slash - path >= PATH_SIZE) {
-        snprintf(error, size, "the path of the database is too long");
-        return E_IO;
-    }
-    snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
-    if (mkdir(folder, ONLY_OURS) == 0 || errno == EEXIST)
-        return OK;
-    snprintf(error, size, "cannot make the folder %s: %s", folder, strerrordesc_np(errno));
-    return E_IO;
-}
-
-enum err migrate_open(const struct db_conf *conf, struct db **ret_db, char *error, size_t size)
-{
-    const enum err e = make_folder(conf->path, error, size);
-
-    if (e != OK)
-        return e;
-    struct db *db = db_new(conf);
-    if (!db) {
-        snprintf(error, size, "not enough memory");
-        return E_NO_MEMORY;
-    }
-    *ret_db = db;
-    return OK;
-}
 
 enum err migrate_look(struct db *db, struct migrate_state *ret_state, char *error, size_t size)
 {
@@ -122,13 +78,13 @@ static int look_at_nothing(const char *command)
 static int with_database(const char *command, const struct settings *s, bool only_look)
 {
     const struct db_conf conf = service_db_conf(s, 0, 1);
-    char error[MIGRATE_ERROR_SIZE] = "";
-    struct db *db = NULL;
+    char error[MIGRATE_ERROR_SIZE] = "not enough memory";
+    enum err e = E_NO_MEMORY;
 
     if (only_look && access(conf.path, F_OK) != 0 && errno == ENOENT)
         return look_at_nothing(command);
-    enum err e = migrate_open(&conf, &db, error, sizeof(error));
-    if (e == OK)
+    struct db *db = db_new(&conf);
+    if (db)
         e = only_look ? look(db, error, sizeof(error)) : apply(db, error, sizeof(error));
     db_free(db);
     if (e == OK)
@@ -151,7 +107,7 @@ static int run(int argc, char **argv)
         status = cli_settings(&options, &s);
     if (status != CLI_OK)
         return status;
-    status = migrate_supports(options.command, &s);
+    status = cli_supported(&options, &s);
     if (status == CLI_OK)
         status = with_database(options.command, &s, only_look);
     settings_done(&s);
@@ -163,8 +119,8 @@ const struct command command_migrate = {
     .arguments = "[--status] [--env FILE] [--set KEY=VALUE]...",
     .summary = "Brings the database up to date",
     .help = "Applies the migrations that the database lacks, each in a transaction of its own,\n"
-            "and makes the database and its folder if they are not there. Safe to run while\n"
-            "others do: each migration is applied once.\n"
+            "and makes the database and its folder if they are not there (the folder above\n"
+            "must be). Safe to run while others do: each migration is applied once.\n"
             "\n"
             "  --status         say how many are pending; change nothing\n"
             "  --env FILE       read this file instead of ./.env\n"

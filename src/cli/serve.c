@@ -42,7 +42,7 @@ static int run(int argc, char **argv)
 const struct command command_serve = {
     .name = "serve",
     .arguments = "[--env FILE] [--set KEY=VALUE]...",
-    .summary = "serve until stopped",
+    .summary = "Serves until stopped",
     .help = "Brings the database up to date, starts MAX_WORKERS workers on HOST:PORT, and\n"
             "serves until SIGTERM or SIGINT (Ctrl-C); then it finishes what is under way,\n"
             "within GRACEFUL_TIMEOUT, and exits with 0.\n"

@@ -29,6 +29,7 @@ struct db_conf {
     double      pool_leak_s;        /* held longer: a log line; 0: never             */
     int         slow_query_ms;      /* slower: a log line; 0: never                  */
     int         busy_timeout_ms;    /* sqlite: wait for another process's write      */
+    bool        must_exist;         /* sqlite: a file that is not there is not made  */
 };
 
 struct db_scope {

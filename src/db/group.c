@@ -20,6 +20,7 @@ struct member {
     struct waitline turn;
     struct coro *coro; /* to wake after COMMIT              */
     bool given;        /* it has the lane                   */
+    mono_ns since;     /* when it came                      */
 };
 
 static struct db_conn *conn_of(const struct group *g) { return g->conn->conn; }
@@ -27,6 +28,14 @@ static struct db_conn *conn_of(const struct group *g) { return g->conn->conn; }
 static enum err script(const struct group *g, const char *sql) { return g->pool->driver->script(conn_of(g), sql); }
 
 /* ---- the lane ------------------------------------------------------------------ */
+
+/* Whoever waits for the lane waits for its connection: the pool tells of it. */
+static void show_line(const struct group *g)
+{
+    const struct link *first = g->line.next;
+
+    pool_note_line(g->pool, g->waiting, first != &g->line ? container_of(first, struct member, link)->since : 0);
+}
 
 /* The holder hands it to the first in line, who may run before this returns. */
 static void pass_lane(struct group *g)
@@ -39,6 +48,7 @@ static void pass_lane(struct group *g)
         return;
     }
     g->waiting--;
+    show_line(g);
     m = container_of(l, struct member, link);
     m->given = true;
     waitline_wake_one(&m->turn, OK);
@@ -100,7 +110,7 @@ static void leave(struct group *g)
 
 static enum err wait_for_lane(struct group *g)
 {
-    struct member m = { .given = false };
+    struct member m = { .since = g->pool->now() };
     enum err e;
 
     if (!coro_self() || g->waiting >= LINE_MAX_MEMBERS)
@@ -108,10 +118,14 @@ static enum err wait_for_lane(struct group *g)
     waitline_init(&m.turn);
     list_push_back(&g->line, &m.link);
     g->waiting++;
+    show_line(g);
     e = waitline_wait(&m.turn, (uint64_t)(g->pool->conf->pool_timeout_s * MS_PER_S) + 1);
     if (!m.given) {
         list_remove(&m.link);
         g->waiting--;
+        show_line(g);
+        if (e == E_TIMEOUT)
+            metric_add(M_POOL_TIMEOUTS, 1);
         return e == E_TIMEOUT ? E_BUSY : e;
     }
     if (e != E_CANCELLED)

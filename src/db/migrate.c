@@ -48,13 +48,16 @@ static enum err refuse(const struct run *r, int number, const char *name, const 
     return E_CONFLICT;
 }
 
-/* A failure that the database explained, or that stands for itself. */
+/* A failure that the database explained, or that stands for itself. Why it does
+ * not open is a sentence of its own. */
 static enum err failed(const struct run *r, enum err e, const char *doing, const char *reason)
 {
-    if (reason[0] != '\0')
+    if (db_last_error(r->db)[0] != '\0')
+        snprintf(r->error, r->size, "%s", db_last_error(r->db));
+    else if (reason[0] != '\0')
         snprintf(r->error, r->size, "%s: %s", doing, reason);
     else
-        snprintf(r->error, r->size, "%s: %s", doing, err_name(e));
+        snprintf(r->error, r->size, "%s (%s)", doing, err_name(e));
     return e;
 }
 
@@ -103,7 +106,7 @@ static enum err count_applied(struct run *r, struct db_scope *scope, size_t *ret
     enum err e = db_query(scope, &select_applied, DB_NO_ARGS, &rows);
 
     if (e != OK)
-        return failed(r, e, "cannot read the applied migrations", db_last_error(r->db));
+        return failed(r, e, "cannot read the applied migrations", "");
     for (size_t i = 0; i < rows.count; i++) {
         e = check_row(r, i, db_row(&rows, i));
         if (e != OK)
@@ -122,7 +125,7 @@ static enum err look(struct run *r, size_t *ret_applied)
                           &rows);
 
     if (e != OK)
-        return failed(r, e, "cannot read the database", db_last_error(r->db));
+        return failed(r, e, "cannot read the database", "");
     if (rows.count > 0)
         return count_applied(r, &scope, ret_applied);
     *ret_applied = 0;
@@ -149,7 +152,7 @@ static enum err apply(const struct run *r, struct db_scope *scope, const struct 
     const enum err e = db_driver_of(r->db)->script(conn, m->sql);
 
     if (e != OK) {
-        (void)refuse(r, m->number, m->name, conn->error);
+        snprintf(r->error, r->size, "migration %d (%s) failed: %s", m->number, m->name, conn->error);
         return e;
     }
     if (!conn->in_transaction)
@@ -184,7 +187,7 @@ static enum err begin(const struct run *r, struct db_scope *scope)
     do
         e = db_begin(scope);
     while (e == E_BUSY && clock_mono() < give_up_at);
-    return e == OK ? OK : failed(r, e, "cannot lock the database", db_last_error(r->db));
+    return e == OK ? OK : failed(r, e, "cannot lock the database", "");
 }
 
 /* Applies the first that is missing; *ret_applied stays NULL when none is. */

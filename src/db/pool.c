@@ -112,11 +112,20 @@ static void close_idle(struct pool *p)
 
 /* ---- waiters ------------------------------------------------------------------ */
 
+static size_t all_waiting(const struct pool *p) { return p->waiting + p->line; }
+
 static void show_waiting(const struct pool *p)
 {
-    metric_gauge_set(M_POOL_WAITING, (int64_t)p->waiting);
-    if (p->waiting == 0)
+    metric_gauge_set(M_POOL_WAITING, (int64_t)all_waiting(p));
+    if (all_waiting(p) == 0)
         metric_gauge_set(M_POOL_OLDEST_WAIT_MS, 0);
+}
+
+void pool_note_line(struct pool *p, size_t waiting, mono_ns since)
+{
+    p->line = waiting;
+    p->line_since = since;
+    show_waiting(p);
 }
 
 static struct waiter *first_waiter(const struct pool *p)
@@ -127,8 +136,12 @@ static struct waiter *first_waiter(const struct pool *p)
 static int64_t oldest_wait_ms(const struct pool *p)
 {
     const struct waiter *w = first_waiter(p);
+    const mono_ns now = p->now();
+    mono_ns oldest = w ? w->since : now;
 
-    return w ? (p->now() - w->since) / NS_PER_MS : 0;
+    if (p->line > 0 && p->line_since < oldest)
+        oldest = p->line_since;
+    return (now - oldest) / NS_PER_MS;
 }
 
 static void unlink_waiter(struct pool *p, struct waiter *w)
@@ -178,10 +191,11 @@ static bool may_open(const struct pool *p)
     return p->retry.failures == 0 || (p->counts[POOL_CONNECTING] == 0 && retry_due(&p->retry, p->now()));
 }
 
+/* Outside a loop the caller has the reason (db_last_error) and tells it. */
 static void note_failure(struct pool *p)
 {
     metric_add(M_POOL_ERRORS, 1);
-    if (retry_failed(&p->retry, p->now()))
+    if (retry_failed(&p->retry, p->now()) && task_loop())
         log_event(LOG_ERROR, "database connection failed", LOG_C("reason", p->reason),
                   LOG_I("open_connections", (int64_t)usable(p)));
 }
@@ -189,6 +203,7 @@ static void note_failure(struct pool *p)
 static void note_success(struct pool *p)
 {
     metric_add(M_POOL_OPENED, 1);
+    p->opened = true;
     if (p->retry.failures > 0)
         log_event(LOG_INFO, "database connections open again", LOG_I("failed_attempts", p->retry.failures));
     p->retry.failures = 0;
@@ -213,7 +228,7 @@ static enum err establish(struct db_pooled *c)
     struct pool *p = c->pool;
     const mono_ns start = p->now();
     char reason[sizeof(p->reason)] = "";
-    enum err e = p->driver->open(p->conf, &c->conn, reason, sizeof(reason));
+    enum err e = p->driver->open(p->opened ? &p->again : p->conf, &c->conn, reason, sizeof(reason));
 
     memcpy(p->reason, reason, sizeof(reason));
     if (e == OK && !p->closing) {
@@ -544,7 +559,7 @@ size_t pool_describe(const struct pool *p, char *out, size_t size)
 {
     const int n = snprintf(out, size, "size=%d overflow=%d active=%zu idle=%zu waiting=%zu oldest_wait_ms=%lld",
                            p->conf->pool_size, p->conf->max_overflow, p->counts[POOL_BUSY], p->counts[POOL_IDLE],
-                           p->waiting, (long long)oldest_wait_ms(p));
+                           all_waiting(p), (long long)oldest_wait_ms(p));
 
     return n < 0 || size == 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
@@ -557,7 +572,8 @@ enum err pool_init(struct pool *p, const struct db_driver *driver, const struct 
 
     if (!coros)
         return E_NO_MEMORY;
-    *p = (struct pool){ .driver = driver, .conf = conf, .coros = coros, .now = clock_mono };
+    *p = (struct pool){ .driver = driver, .conf = conf, .again = *conf, .coros = coros, .now = clock_mono };
+    p->again.must_exist = true;
     for (size_t i = 0; i < POOL_STATES; i++)
         list_init(&p->lists[i]);
     list_init(&p->waiters);

@@ -76,12 +76,16 @@ struct pool {
     /* private */
     const struct db_driver *driver;
     const struct db_conf *conf;
+    struct db_conf again; /* once opened: a database that is gone is not made anew, empty */
+    bool opened;
     struct coro_pool *coros;
     mono_ns (*now)(void); /* clock_mono; a test's own       */
     struct link lists[POOL_STATES];
     size_t counts[POOL_STATES];
     struct link waiters;
     size_t waiting;
+    size_t line; /* who waits for the lane of a group (group.h), counted as waiting too */
+    mono_ns line_since;
     uint64_t generation; /* grows when a connection is lost */
     struct retry retry;  /* of opening                       */
     char reason[160];    /* why the last open failed        */
@@ -106,6 +110,9 @@ void pool_put(struct db_pooled *c);
 
 /* Names another holder of a borrowed connection; held time starts anew. */
 void pool_lend(struct db_pooled *c, const struct pool_holder *who);
+
+/* Tells how many wait for the group's lane, and since when the first of them. */
+void pool_note_line(struct pool *p, size_t waiting, mono_ns since);
 
 /* Housekeeping, about once a second: replaces the aged, closes what lingered,
  * probes a database that is away, reports leaks. Starts coroutines. */

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +72,7 @@ static const struct outcome { int code; enum err err; bool broken, lost; } outco
     { SQLITE_LOCKED,                E_BUSY,        false, false },
     { SQLITE_FULL,                  E_DISK_FULL,   false, false },
     { SQLITE_READONLY_DBMOVED,      E_UNAVAILABLE, true,  true },
-    { SQLITE_READONLY,              E_READ_ONLY,   false, false },
+    { SQLITE_READONLY,              E_READ_ONLY,   true,  false }, /* as it was opened: the next one may be better */
     { SQLITE_IOERR_NOMEM,           E_NO_MEMORY,   false, false },
     { SQLITE_NOMEM,                 E_NO_MEMORY,   false, false },
     { SQLITE_TOOBIG,                E_TOO_LARGE,   false, false },
@@ -105,6 +106,22 @@ static enum err conclude(struct sqlite_conn *c, int code)
     c->base.lost |= o->lost;
     snprintf(c->base.error, sizeof(c->base.error), "%s", sqlite3_errmsg(c->db));
     return o->err;
+}
+
+/* Whether another file, or none, has the database's name now: a backup was put
+ * in its place, say. What this connection writes would be lost with the file
+ * that it still has open, and what it reads is no longer what is stored. Not
+ * asked within a transaction, which ends where it began. */
+static enum err check_place(struct sqlite_conn *c)
+{
+    int moved = 0;
+
+    if (c->base.in_transaction || sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK ||
+        !moved)
+        return OK;
+    c->base.broken = c->base.lost = true;
+    snprintf(c->base.error, sizeof(c->base.error), "the database file was moved or replaced");
+    return E_UNAVAILABLE;
 }
 
 static enum err misuse(struct sqlite_conn *c, const struct db_statement *st, const char *what)
@@ -343,10 +360,11 @@ static enum err sqlite_run(struct db_conn *base, const struct db_statement *st, 
     struct sqlite_conn *c = of(base);
     struct job j = { .conn = c, .st = st, .args = args, .count = count, .arena = arena, .ret_rows = ret_rows };
     sqlite3_stmt *stmt = st->kind == DB_READ ? lookup(c, st) : NULL;
+    enum err e = check_place(c);
 
+    if (e != OK)
+        return e;
     if (stmt) {
-        enum err e;
-
         c->on_loop = true;
         e = execute(&j, stmt);
         c->on_loop = false;
@@ -373,8 +391,9 @@ static enum err script_on_thread(void *arg)
 static enum err sqlite_script(struct db_conn *base, const char *sql)
 {
     struct script s = { of(base), sql };
+    const enum err e = check_place(s.conn);
 
-    return task_offload(script_on_thread, &s);
+    return e == OK ? task_offload(script_on_thread, &s) : e;
 }
 
 /* A lock that another process holds is a sign of life, too. */
@@ -440,10 +459,13 @@ static void explain(const char *path, sqlite3 *db, int code, char *error, size_t
 {
     const struct str f = folder_of(path);
     char folder[4096];
+    struct stat there;
 
     snprintf(folder, sizeof(folder), STR_FMT, STR_ARG(f));
     if (access(folder, F_OK) != 0)
         snprintf(error, size, "cannot open %s: the folder %s does not exist", path, folder);
+    else if (stat(path, &there) == 0 && S_ISDIR(there.st_mode))
+        snprintf(error, size, "cannot open %s: it is a folder, not a file", path);
     else if (access(folder, W_OK | X_OK) != 0)
         snprintf(error, size, "cannot open %s: this user may not write to the folder %s", path, folder);
     else if (access(path, F_OK) == 0 && access(path, R_OK | W_OK) != 0)
@@ -512,15 +534,16 @@ static enum err open_on_thread(void *arg)
 {
     const struct opening *o = arg;
     struct sqlite_conn *c = calloc(1, sizeof(*c));
-    int code;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, code;
 
     if (!c)
         return E_NO_MEMORY;
     c->base = (struct db_conn){ .driver = &db_sqlite, .conf = o->conf };
-    create_privately(o->conf->path);
-    code = sqlite3_open_v2(o->conf->path, &c->db,
-                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                           NULL);
+    if (!o->conf->must_exist) {
+        create_privately(o->conf->path);
+        flags |= SQLITE_OPEN_CREATE;
+    }
+    code = sqlite3_open_v2(o->conf->path, &c->db, flags, NULL);
     if (code == SQLITE_OK)
         code = configure(c);
     if (code == SQLITE_OK) {
@@ -532,10 +555,16 @@ static enum err open_on_thread(void *arg)
     return outcome_of(code)->err;
 }
 
+/* SQLite would count its memory under a lock that all threads share; nobody
+ * asks it for the sum. */
+static void configure_library(void) { (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 static enum err sqlite_open(const struct db_conf *conf, struct db_conn **ret_conn, char *error, size_t size)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct opening o = { conf, ret_conn, error, size };
 
+    (void)pthread_once(&once, configure_library);
     return task_offload(open_on_thread, &o);
 }
 

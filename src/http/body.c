@@ -13,7 +13,7 @@ void exchange_body_init(struct exchange *x)
 {
     x->chunks = (struct http_chunks){ 0 };
     x->body_left = x->head.chunked ? 0 : x->head.content_length;
-    x->body_bytes = x->body_since = 0;
+    x->body_bytes = x->body_waited = 0;
     x->body_done = !x->head.chunked && x->head.content_length == 0;
     x->continue_due = x->head.expect_continue && !x->body_done;
     x->body_error = OK;
@@ -36,8 +36,10 @@ static void wake_reader(struct exchange *x)
     if (!waiter)
         return;
     x->body_waiter = NULL;
-    if (x->conn && x->conn->state == CONN_BODY)
+    if (x->conn && x->conn->state == CONN_BODY) {
+        x->body_waited += uv_now(x->req.server->loop) - x->conn->since;
         conn_move(x->conn, CONN_BUSY);
+    }
     coro_wake(waiter, OK);
 }
 
@@ -111,9 +113,9 @@ void exchange_body_timeout(struct exchange *x)
 
 bool exchange_body_crawls(const struct exchange *x, uint64_t now_ms)
 {
-    const uint64_t elapsed = now_ms - x->body_since;
+    const uint64_t waited = x->body_waited + now_ms - x->conn->since;
 
-    return elapsed > RATE_GRACE_MS && x->body_bytes * 1000 < (uint64_t)x->req.server->conf.body_min_rate * elapsed;
+    return waited > RATE_GRACE_MS && x->body_bytes * 1000 < (uint64_t)x->req.server->conf.body_min_rate * waited;
 }
 
 /* A client that asked whether to send its body at all. */
@@ -126,24 +128,37 @@ static void send_continue(struct exchange *x)
     conn_flush(x->conn);
 }
 
+/* Whether the handler has to wait for the body's next piece, end or failure. */
+static bool starved(const struct exchange *x) { return x->body_in.len == 0 && !x->body_done && x->body_error == OK; }
+
+/* Asks for more, and waits for it if it is not there already. */
+static enum err await_more(struct exchange *x)
+{
+    enum err e;
+
+    if (x->conn)
+        send_continue(x);
+    if (x->conn)
+        conn_want_body(x->conn);
+    if (!x->conn)
+        return E_CANCELLED;
+    if (!starved(x))
+        return OK;
+    x->body_waiter = coro_self();
+    conn_settle(x->conn);
+    e = coro_wait();
+    x->body_waiter = NULL;
+    return e;
+}
+
 enum err request_body_piece(struct request *req, struct str *ret_piece)
 {
     struct exchange *x = req->exchange;
     struct buf taken;
     enum err e;
 
-    while (x->body_in.len == 0 && !x->body_done && x->body_error == OK) {
-        if (!x->conn)
-            return E_CANCELLED;
-        if (x->body_since == 0)
-            x->body_since = uv_now(req->server->loop);
-        send_continue(x);
-        conn_want_body(x->conn);
-        if (x->body_in.len > 0 || x->body_done || x->body_error != OK)
-            break;
-        x->body_waiter = coro_self();
-        e = coro_wait();
-        x->body_waiter = NULL;
+    while (starved(x)) {
+        e = await_more(x);
         if (e != OK)
             return e;
     }

@@ -12,6 +12,8 @@
 #include "http/exchange.h"
 #include "http/server_state.h"
 
+enum { PIECES_OF_RESPONSE = 3 }; /* head, a blob's head and body */
+
 static void consume(struct conn *c, const char *bytes, size_t len);
 static void start_reading(struct conn *c);
 
@@ -85,10 +87,12 @@ void conn_timed_out(struct conn *c)
 
 /* ---- writing ------------------------------------------------------------------ */
 
-/* What the socket did not take: copies of bytes, references to blobs. */
+/* What the socket did not take: copies of bytes, references to blobs. A
+ * connection has several when its exchange goes on meanwhile. */
 struct pending_write {
     uv_write_t req;
-    size_t count;
+    struct conn *conn;
+    size_t count, bytes;
     char *copy;
     struct blob *blobs[OUTBOX_PIECES];
     uv_buf_t pieces[OUTBOX_PIECES];
@@ -138,12 +142,14 @@ static struct pending_write *pending_new(struct outbox *o)
     for (size_t i = 0; i < o->count; i++) {
         p->pieces[i] = o->pieces[i];
         p->blobs[i] = o->blobs[i];
+        p->bytes += o->pieces[i].len;
         if (o->blobs[i])
             continue;
         memcpy(to, o->pieces[i].base, o->pieces[i].len);
         p->pieces[i].base = to;
         to += o->pieces[i].len;
     }
+    p->conn = o->owner;
     p->count = o->count;
     o->count = o->used = 0; /* the references are p's now */
     o->owner = NULL;
@@ -172,46 +178,52 @@ static void linger(struct conn *c)
     start_reading(c);
 }
 
-/* After a write or an exchange: what the connection waits for now. */
-static void settle(struct conn *c)
+/* What an open connection waits for. */
+static enum conn_state awaits(const struct conn *c)
 {
-    if (c->state == CONN_CLOSED || c->pending)
+    if (c->pending > 0)
+        return CONN_WRITING;
+    if (c->exchange)
+        return c->exchange->body_waiter ? CONN_BODY : CONN_BUSY;
+    return c->in.len > 0 ? CONN_HEAD : CONN_IDLE;
+}
+
+/* A state that goes on keeps its time limit. */
+void conn_settle(struct conn *c)
+{
+    const enum conn_state next = awaits(c);
+
+    if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
         return;
-    if (c->exchange) {
-        if (c->state == CONN_WRITING)
-            conn_move(c, CONN_BUSY);
-    } else if (c->closing) {
-        if (c->state != CONN_LINGER)
-            linger(c);
-    } else if (c->in.len > 0) {
-        if (c->state != CONN_HEAD)
-            conn_move(c, CONN_HEAD);
-    } else {
-        conn_move(c, CONN_IDLE);
-        buf_done(&c->in);
+    if (c->closing && !c->exchange && c->pending == 0) {
+        linger(c);
+        return;
     }
+    if (c->state != next)
+        conn_move(c, next);
+    if (next == CONN_IDLE)
+        buf_done(&c->in);
 }
 
 static void on_written(uv_write_t *req, int status)
 {
-    struct conn *c = req->data;
-    struct coro *waiter = c->drain_waiter;
+    struct pending_write *p = container_of(req, struct pending_write, req);
+    struct conn *c = p->conn;
 
-    pending_free(c->pending);
-    c->pending = NULL;
-    if (status < 0) {
+    c->pending--;
+    if (status == 0)
+        metric_add(M_BYTES_OUT, p->bytes);
+    else
         conn_close(c);
+    pending_free(p);
+    if (c->state == CONN_CLOSED || c->pending > 0)
         return;
-    }
-    if (waiter) {
-        c->drain_waiter = NULL;
-        coro_wake(waiter, OK);
-        return;
-    }
     if (!c->exchange && !c->closing)
         consume(c, NULL, 0);
     else
-        settle(c);
+        conn_settle(c);
+    if (c->drain_waiter)
+        coro_wake(c->drain_waiter, OK);
 }
 
 static void write_pending(struct conn *c)
@@ -223,14 +235,12 @@ static void write_pending(struct conn *c)
         conn_close(c);
         return;
     }
-    c->pending = p;
-    p->req.data = c;
     if (uv_write(&p->req, (uv_stream_t *)&c->tcp, p->pieces, (unsigned)p->count, on_written) != 0) {
         pending_free(p);
-        c->pending = NULL;
         conn_close(c);
         return;
     }
+    c->pending++;
     c->queued = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
     conn_move(c, CONN_WRITING);
 }
@@ -242,7 +252,7 @@ void conn_flush(struct conn *c)
 
     if (o->count == 0 || o->owner != c)
         return;
-    sent = c->pending ? UV_EAGAIN : uv_try_write((uv_stream_t *)&c->tcp, o->pieces, (unsigned)o->count);
+    sent = c->pending > 0 ? UV_EAGAIN : uv_try_write((uv_stream_t *)&c->tcp, o->pieces, (unsigned)o->count);
     if (sent < 0 && sent != UV_EAGAIN) {
         outbox_clear(o);
         conn_close(c);
@@ -258,12 +268,18 @@ void conn_flush(struct conn *c)
         outbox_clear(o);
 }
 
-/* The outbox, with nobody else's bytes in it. */
-static struct outbox *outbox_of(struct conn *c)
+static bool has_room(const struct outbox *o, size_t pieces, size_t scratch)
+{
+    return o->count + pieces <= OUTBOX_PIECES && o->used + scratch <= OUTBOX_SCRATCH;
+}
+
+/* The outbox with that room, and nobody else's bytes in it. A flush that closes
+ * its connection lets others run, who may use the outbox: hence the loop. */
+static struct outbox *outbox_of(struct conn *c, size_t pieces, size_t scratch)
 {
     struct outbox *o = &c->server->out;
 
-    if (o->owner != c && o->count > 0)
+    while (o->count > 0 && (o->owner != c || !has_room(o, pieces, scratch)))
         conn_flush(o->owner);
     o->owner = c;
     return o;
@@ -271,10 +287,12 @@ static struct outbox *outbox_of(struct conn *c)
 
 static void append(struct conn *c, struct str bytes, struct blob *blob)
 {
-    struct outbox *o = outbox_of(c);
+    struct outbox *o = outbox_of(c, 1, 0);
 
-    if (o->count == OUTBOX_PIECES)
-        conn_flush(c);
+    if (c->state == CONN_CLOSED) {
+        blob_unref(blob);
+        return;
+    }
     o->pieces[o->count] = uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len);
     o->blobs[o->count++] = blob;
 }
@@ -295,12 +313,13 @@ void conn_out_blob(struct conn *c, struct blob *blob, struct str part)
 
 char *conn_scratch(struct conn *c, size_t n)
 {
-    struct outbox *o = outbox_of(c);
+    struct outbox *o;
     char *room;
 
     assert(n <= OUTBOX_SCRATCH);
-    if (o->used + n > OUTBOX_SCRATCH || o->count + 4 > OUTBOX_PIECES)
-        conn_flush(c);
+    o = outbox_of(c, PIECES_OF_RESPONSE, n);
+    if (o->count == 0)
+        o->used = 0;
     room = o->scratch + o->used;
     o->used += n;
     return room;
@@ -308,10 +327,16 @@ char *conn_scratch(struct conn *c, size_t n)
 
 enum err conn_drained(struct conn *c)
 {
-    if (!c->pending)
-        return c->state == CONN_CLOSED ? E_CANCELLED : OK;
+    enum err e;
+
+    if (c->state == CONN_CLOSED)
+        return E_CANCELLED;
+    if (c->pending == 0)
+        return OK;
     c->drain_waiter = coro_self();
-    return coro_wait();
+    e = coro_wait();
+    c->drain_waiter = NULL;
+    return e;
 }
 
 /* ---- reading ------------------------------------------------------------------ */
@@ -334,7 +359,7 @@ static void stop_reading(struct conn *c)
  * whose whole answer is on its way may still read it. */
 static void peer_gone(struct conn *c, bool orderly)
 {
-    if (orderly && c->pending && !c->exchange) {
+    if (orderly && c->pending > 0 && !c->exchange) {
         c->closing = true;
         stop_reading(c);
         return;
@@ -367,7 +392,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 /* Whether the next request may be looked at now. */
 static bool between_requests(const struct conn *c)
 {
-    return !c->exchange && !c->pending && !c->closing && c->state != CONN_CLOSED;
+    return !c->exchange && c->pending == 0 && !c->closing && c->state != CONN_CLOSED;
 }
 
 /* Begins with the request at the start of the bytes; returns how many were
@@ -388,6 +413,7 @@ static size_t begin_request(struct conn *c, const char *bytes, size_t len)
         break;
     }
     c->scan = (struct http_scan){ 0 };
+    conn_move(c, CONN_BUSY);
     exchange_begin(c, bytes, head);
     return head;
 }
@@ -457,7 +483,7 @@ static void consume(struct conn *c, const char *bytes, size_t len)
     }
     conn_flush(c);
     c->consuming = false;
-    settle(c);
+    conn_settle(c);
 }
 
 /* ---- exchanges' side ----------------------------------------------------------- */
@@ -470,17 +496,15 @@ void conn_exchange_over(struct conn *c, bool keep)
     if (c->consuming || c->state == CONN_CLOSED)
         return;
     conn_flush(c);
-    if (c->closing || c->pending)
-        settle(c);
+    if (c->closing || c->pending > 0)
+        conn_settle(c);
     else
         consume(c, NULL, 0);
 }
 
 void conn_want_body(struct conn *c)
 {
-    if (!c->pending)
-        conn_move(c, CONN_BODY);
-    if (!c->consuming)
+    if (!c->consuming && c->state != CONN_CLOSED)
         consume(c, NULL, 0);
 }
 

@@ -7,10 +7,13 @@
  * request yet is carried over in `in`, so that an idle connection holds no
  * buffer at all. Responses of one turn are gathered in the server's outbox and
  * written with one writev(2); what the socket does not take at once is copied
- * into `pending`, and nothing more is read from such a client until it is gone.
+ * into a pending write, and no further request of such a client is begun until
+ * it has taken that.
  *
- * Owned by the server; freed in libuv's close callback. An exchange outlives
- * its connection when the client leaves: then exchange->conn is NULL.
+ * Owned by the server; freed in libuv's close callback, so that whoever closes
+ * it may name it until the loop's turn ends. Any write may find that the client
+ * has gone, and close: then exchange->conn is NULL, and what is appended to the
+ * connection goes nowhere. The exchange outlives it.
  */
 #pragma once
 
@@ -41,8 +44,6 @@ enum conn_state {    /* leaves when                                             
     CONN_STATES
 };
 
-struct pending_write;
-
 struct conn {
     uv_tcp_t              tcp;
     struct server        *server;
@@ -52,12 +53,12 @@ struct conn {
     struct exchange      *exchange;     /* under way; NULL between requests              */
     struct buf            in;           /* carried over                                  */
     struct http_scan      scan;         /* of the head in `in`                           */
-    struct pending_write *pending;      /* bytes the socket did not take yet             */
+    unsigned              pending;      /* writes that the socket did not take at once   */
     size_t                queued;       /* bytes in libuv's queue when last looked at    */
-    struct coro          *drain_waiter; /* waits for pending to be written               */
+    struct coro          *drain_waiter; /* waits until nothing is pending                */
     uint32_t              lingered;     /* bytes dropped in CONN_LINGER                  */
     bool                  reading;      /* uv_read_start() is in force                   */
-    bool                  consuming;    /* conn_consume() is on the stack                */
+    bool                  consuming;    /* consume() is on the stack                     */
     bool                  closing;      /* the answer given is the last one              */
     char                  peer[48];     /* address as text                               */
 };
@@ -76,7 +77,7 @@ void conn_timed_out(struct conn *c);
 /* ---- for exchanges ---- */
 
 /* Appends to what is written at the end of this turn. The bytes must stay until
- * conn_flush(); a blob's reference is given away. */
+ * conn_flush(); a blob's reference is given away. All of these may close. */
 void conn_out(struct conn *c, struct str bytes);
 void conn_out_blob(struct conn *c, struct blob *blob, struct str part);
 
@@ -92,5 +93,8 @@ MUSTCHECK enum err conn_drained(struct conn *c);
 /* The exchange is over: the next request, or the end. */
 void conn_exchange_over(struct conn *c, bool keep);
 
-/* The exchange waits for more body: see that it is read. */
+/* The exchange wants more body: what was held back is fed, what comes is read. */
 void conn_want_body(struct conn *c);
+
+/* Moves to the state that fits what the connection waits for now. */
+void conn_settle(struct conn *c);

@@ -67,6 +67,7 @@ static void exchange_give_back(struct exchange *x)
 
     exchange_body_done(x);
     if (x->counted) {
+        list_remove(&x->link);
         s->active--;
         metric_gauge_set(M_ACTIVE_REQUESTS, (int64_t)s->active);
     }
@@ -108,11 +109,12 @@ static void outlast(struct exchange *x)
 {
     struct server *s = x->req.server;
 
+    if (x->counted)
+        return;
     x->counted = true;
+    list_push_back(&s->under_way, &x->link);
     s->active++;
     metric_gauge_set(M_ACTIVE_REQUESTS, (int64_t)s->active);
-    if (x->conn && !x->conn->pending)
-        conn_move(x->conn, CONN_BUSY);
 }
 
 void exchange_abandon(struct exchange *x)
@@ -120,6 +122,21 @@ void exchange_abandon(struct exchange *x)
     x->conn = NULL;
     if (x->coro && !x->req.on_response) /* else others wait for this response too */
         coro_cancel(x->coro);
+}
+
+/* One may end, and take others along, while it is cancelled. */
+void exchange_cancel_all(struct server *s)
+{
+    struct link todo, *l;
+
+    list_init(&todo);
+    list_splice(&todo, &s->under_way);
+    while ((l = list_pop_front(&todo)) != NULL) {
+        struct exchange *x = container_of(l, struct exchange, link);
+        list_push_back(&s->under_way, l);
+        if (x->coro)
+            coro_cancel(x->coro);
+    }
 }
 
 /* ---- the response --------------------------------------------------------------- */
@@ -164,7 +181,9 @@ static void compress_body(struct exchange *x, struct response *res)
     struct gzip_job job = { .in = res->body };
     struct str compressed;
 
-    if (!x->coro || res->kind != BODY_BYTES || !res->compressible || res->body.len < COMPRESS_LEAST)
+    const bool room = res->field_count + 2 <= RESPONSE_FIELDS_MAX;
+
+    if (!x->coro || res->kind != BODY_BYTES || !res->compressible || res->body.len < COMPRESS_LEAST || !room)
         return;
     response_field(res, "Vary", STR("Accept-Encoding"));
     if (!(accept_encoding(request_field(&x->req, "Accept-Encoding")) & CODING_GZIP))
@@ -212,7 +231,7 @@ static bool send_file(struct exchange *x, const struct response *res)
             return false;
         conn_out(x->conn, (struct str){ job.to, (size_t)job.got });
         conn_flush(x->conn);
-        if (conn_drained(x->conn) != OK)
+        if (!x->conn || conn_drained(x->conn) != OK)
             return false;
         job.offset += job.got;
         left -= job.got;
@@ -279,7 +298,7 @@ static void send_response(struct exchange *x, struct response *res, bool keep)
     if (!x->conn)
         return;
     response_write_head(x, res, length, keep);
-    if (with_body && !send_body(x, res) && x->conn)
+    if (with_body && x->conn && !send_body(x, res) && x->conn)
         conn_close(x->conn);
     flush_borrowed(x, res);
 }
@@ -308,6 +327,10 @@ static void handler_main(void *arg)
 
     if (hooks && hooks->handled)
         hooks->handled(hooks->ctx, &x->req);
+    if (x->body_error == E_TIMEOUT) {
+        response_done(&res);
+        res = problem(&x->req, 408, "The request's body came too slowly.");
+    }
     respond(x, &res);
 }
 
@@ -320,8 +343,7 @@ static void run_handler(struct exchange *x)
         respond(x, &res);
         return;
     }
-    if (!x->counted)
-        outlast(x);
+    outlast(x);
     if (coro_start(x->req.server->coros, handler_main, x, &x->coro) == OK)
         return;
     res = problem_err(&x->req, E_NO_MEMORY);
@@ -360,7 +382,7 @@ void request_resume(struct request *req, const struct response *res)
     if (res) {
         answer = *res;
         respond(x, &answer);
-    } else if (!x->conn) {
+    } else if (!x->conn && !x->req.on_response) {
         exchange_end(x, false);
     } else {
         run_steps(x);

@@ -18,17 +18,17 @@
 
 struct exchange {
     struct request     req;
-    struct link        link;            /* server->idle_exchanges                     */
+    struct link        link;            /* server->idle_exchanges, or server->under_way */
     struct conn       *conn;            /* NULL: the client has gone                  */
     struct coro       *coro;            /* of the handler; NULL: none                 */
     size_t             next_step;
-    bool               counted;         /* in server->active                          */
+    bool               counted;         /* in server->active, in server->under_way    */
     bool               parked;
     /* body of the request */
     struct http_chunks chunks;
     int64_t            body_left;       /* of Content-Length                          */
     uint64_t           body_bytes;      /* received so far, decoded                   */
-    uint64_t           body_since;      /* loop time when the handler first asked     */
+    uint64_t           body_waited;     /* ms in which the handler waited for it      */
     bool               body_done;       /* all of it was received                     */
     bool               continue_due;    /* the client waits for 100 Continue          */
     enum err           body_error;      /* why no more of it can come                 */
@@ -55,6 +55,9 @@ void exchange_abandon(struct exchange *x);
 
 /* Refuses something that did not become an exchange; the connection ends. */
 void exchange_refuse(struct conn *c, const struct http_refusal *why);
+
+/* Cancels every one under way, whoever else waits for its response. */
+void exchange_cancel_all(struct server *s);
 
 /* Frees the kept ones. */
 void exchange_free_idle(struct server *s);

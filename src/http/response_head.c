@@ -15,7 +15,8 @@ struct pen {
 
 static void put(struct pen *p, struct str s)
 {
-    memcpy(p->at, s.ptr, s.len);
+    if (s.len > 0)
+        memcpy(p->at, s.ptr, s.len);
     p->at += s.len;
 }
 
@@ -79,7 +80,8 @@ static void put_body_fields(struct pen *p, const struct response *res, int64_t b
 
 void response_write_head(struct exchange *x, const struct response *res, int64_t body_length, bool keep)
 {
-    char *start = conn_scratch(x->conn, fields_size(x, res));
+    struct conn *c = x->conn; /* any write may close it */
+    char *start = conn_scratch(c, fields_size(x, res));
     struct pen p = { start };
 
     put_status(&p, res->status);
@@ -89,12 +91,12 @@ void response_write_head(struct exchange *x, const struct response *res, int64_t
     for (unsigned i = 0; i < res->field_count; i++)
         put_field(&p, res->fields[i].name, res->fields[i].value);
     if (res->kind == BODY_BLOB) { /* brings its own fields, and the empty line */
-        conn_out(x->conn, (struct str){ start, (size_t)(p.at - start) });
-        conn_out_blob(x->conn, blob_ref(res->blob), res->blob->head);
+        conn_out(c, (struct str){ start, (size_t)(p.at - start) });
+        conn_out_blob(c, blob_ref(res->blob), res->blob->head);
         return;
     }
     put(&p, STR("X-Content-Type-Options: nosniff\r\n"));
     put_body_fields(&p, res, body_length);
     put(&p, STR("\r\n"));
-    conn_out(x->conn, (struct str){ start, (size_t)(p.at - start) });
+    conn_out(c, (struct str){ start, (size_t)(p.at - start) });
 }

@@ -190,6 +190,7 @@ struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const
     for (int i = 0; i < CONN_STATES; i++)
         list_init(&s->conns[i]);
     list_init(&s->idle_exchanges);
+    list_init(&s->under_way);
     uv_timer_init(loop, &s->ticker);
     s->ticker.data = s;
     s->open_handles = 1;
@@ -246,6 +247,7 @@ void server_abort(struct server *s)
     for (int state = 0; state < CONN_CLOSED; state++)
         while (!list_empty(&s->conns[state]))
             conn_close(container_of(s->conns[state].next, struct conn, link));
+    exchange_cancel_all(s);
 }
 
 void server_free(struct server *s)

@@ -46,7 +46,8 @@ struct server {
     size_t                     conn_count;
     struct link                idle_exchanges;       /* kept for reuse                 */
     size_t                     idle_exchange_count;
-    size_t                     active;               /* exchanges that outlast a turn  */
+    struct link                under_way;            /* exchanges that outlast a turn  */
+    size_t                     active;               /* how many                       */
 
     bool                       draining, drained_told;
     void                     (*drained)(void *arg);

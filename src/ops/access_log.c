@@ -211,12 +211,38 @@ void access_log_write(struct access_log *log, const struct exchange_record *reco
 
 /* --- life ---------------------------------------------------------------------- */
 
+/* Without O_NONBLOCK a named pipe that nobody reads would stop the worker here. */
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+static bool is_stdout(const char *path) { return strcmp(path, "-") == 0; }
+
+static void explain(const char *path, int failure, char *error, size_t size)
+{
+    const char *why = failure == ENXIO ? "it is a pipe that nobody reads" : strerrordesc_np(failure);
+
+    (void)snprintf(error, size, "cannot open the access log %s (%s)", path, why);
+}
+
+bool access_log_check(const char *path, char *error, size_t size)
+{
+    const int fd = is_stdout(path) ? STDOUT_FILENO : open_file(path);
+
+    if (fd < 0)
+        explain(path, errno, error, size);
+    else if (fd != STDOUT_FILENO)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 static int open_target(struct access_log *log, const char *path)
 {
     struct stat st;
 
-    log->close_fd = strcmp(path, "-") != 0;
-    log->fd = log->close_fd ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640) : STDOUT_FILENO;
+    log->close_fd = !is_stdout(path);
+    log->fd = log->close_fd ? open_file(path) : STDOUT_FILENO;
     if (log->fd < 0)
         return errno;
     log->whole_pages = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode);
@@ -245,7 +271,7 @@ struct access_log *access_log_open(uv_loop_t *loop, const struct access_log_conf
     const int failure = log ? open_target(log, conf->path) : ENOMEM;
 
     if (failure != 0) {
-        (void)snprintf(error, size, "cannot open the access log %s (%s)", conf->path, strerrordesc_np(failure));
+        explain(conf->path, failure, error, size);
         if (log) {
             log->closed = log->timer_closed = true;
             free_when_done(log);

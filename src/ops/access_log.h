@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -36,6 +37,10 @@ struct access_log_conf {
 
 /* NULL when the file cannot be opened; then `error` says why in one sentence. */
 struct access_log *access_log_open(uv_loop_t *loop, const struct access_log_conf *conf, char *error, size_t size);
+
+/* Whether a worker could open it, for the master to ask before it forks. False:
+ * `error` says why not. */
+bool access_log_check(const char *path, char *error, size_t size);
 
 void access_log_write(struct access_log *log, const struct exchange_record *record);
 

@@ -13,6 +13,7 @@ static const mono_ns YOUNG = (mono_ns)1 * NS_PER_S; /* died before: dies at once
 static const mono_ns FIRST_DELAY = (mono_ns)100 * NS_PER_MS;
 static const mono_ns LONGEST_DELAY = (mono_ns)5 * NS_PER_S;
 static const mono_ns READY_POLL = (mono_ns)10 * NS_PER_MS; /* only until all are ready         */
+static const mono_ns DOOR_TIME = (mono_ns)100 * NS_PER_MS; /* for handshakes under way */
 static const mono_ns NEVER = INT64_MAX;
 
 /* What the master alone knows of a worker. */
@@ -34,7 +35,8 @@ struct master {
     bool announced; /* ready() was called                  */
     bool any_ready; /* some worker once was                */
     bool stopping;
-    mono_ns kill_at; /* while stopping: when patience ends  */
+    mono_ns term_at; /* while stopping: when the workers are told  */
+    mono_ns kill_at; /* ... and when patience ends          */
     int status;
     struct charge charges[WORKERS_MAX];
 };
@@ -58,12 +60,14 @@ static void signal_all(const struct master *m, int number)
 
 /* --- starting a worker ------------------------------------------------- */
 
-static void use_default_signals(const struct master *m)
+static void take_signals(const struct master *m)
 {
-    static const int numbers[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT };
+    static const int not_mine[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
 
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        (void)signal(numbers[i], SIG_DFL);
+    for (size_t i = 0; i < sizeof(not_mine) / sizeof(not_mine[0]); i++)
+        (void)signal(not_mine[i], SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &m->signals_before, NULL);
 }
 
@@ -90,7 +94,7 @@ static _Noreturn void become_worker(const struct master *m, int index)
         .page = conf->pages ? &conf->pages[index] : NULL,
     };
 
-    use_default_signals(m);
+    take_signals(m);
     (void)close(m->lifeline[1]);
     if (conf->sockets)
         sockets_keep_only(conf->sockets, index);
@@ -152,13 +156,30 @@ static void start_due(struct master *m, mono_ns now)
 
 /* --- stopping ------------------------------------------------------------ */
 
-/* The master's own copies of the sockets go first: once a worker has closed
- * its own, new clients are refused at once instead of waiting for nobody. */
+/* Nobody who was let in is lost: the door is shut first, and a moment later, when
+ * handshakes under way are over, the workers are told; they accept who is in
+ * their queues and close them. */
 static void stop(struct master *m, int status)
 {
+    const mono_ns now = clock_mono(), grace = (mono_ns)(m->conf->graceful_timeout_s * NS_PER_S);
+
     m->stopping = true;
     m->status = status;
-    m->kill_at = clock_mono() + (mono_ns)(m->conf->graceful_timeout_s * NS_PER_S);
+    m->kill_at = now + grace;
+    m->term_at = now;
+    if (!m->conf->sockets)
+        return;
+    sockets_shut_door(m->conf->sockets);
+    m->term_at += DOOR_TIME < grace / 20 ? DOOR_TIME : grace / 20;
+}
+
+/* The master's own copies of the sockets go first, so that a queue is closed
+ * when its worker closes it. */
+static void end_due(struct master *m, mono_ns now)
+{
+    if (!m->stopping || now < m->term_at)
+        return;
+    m->term_at = NEVER;
     if (m->conf->sockets)
         sockets_close(m->conf->sockets);
     signal_all(m, SIGTERM);
@@ -302,14 +323,27 @@ static void on_child(struct master *m, int number)
 
 /* --- the loop -------------------------------------------------------------- */
 
+/* Unhandled it would end the master, and say nothing. */
+static void ignore(struct master *m, int number)
+{
+    (void)m;
+    log_event(LOG_WARNING, "this version does not act on a signal; ignored", LOG_C("signal", sigabbrev_np(number)));
+}
+
+/* clang-format off */
 static const struct signal_row {
     int number;
     void (*handle)(struct master *m, int number);
 } signal_rows[] = {
     { SIGCHLD, on_child },
     { SIGTERM, on_stop_signal },
-    { SIGINT, on_stop_signal },
+    { SIGINT,  on_stop_signal },
+    { SIGQUIT, on_stop_signal },
+    { SIGHUP,  ignore },
+    { SIGUSR1, ignore },
+    { SIGUSR2, ignore },
 };
+/* clang-format on */
 enum { SIGNAL_ROWS = sizeof(signal_rows) / sizeof(signal_rows[0]) };
 
 static void handle_signal(struct master *m, int number)
@@ -341,7 +375,7 @@ static mono_ns earlier(mono_ns a, mono_ns b) { return a < b ? a : b; }
 static mono_ns next_due(const struct master *m, mono_ns now)
 {
     if (m->stopping)
-        return m->kill_at;
+        return earlier(m->term_at, m->kill_at);
     mono_ns due = m->announced ? NEVER : now + READY_POLL;
     for (int i = 0; i < m->conf->workers; i++) {
         if (m->charges[i].pid == 0)
@@ -376,6 +410,7 @@ static void run(struct master *m)
     do {
         const mono_ns now = clock_mono();
         start_due(m, now);
+        end_due(m, now);
         kill_overdue(m, now);
         handle_signal(m, wait_for_signal(m));
         note_ready(m);

@@ -3,7 +3,12 @@
  *
  *   fork each ---> wait for a signal or the next thing due ---> all ended
  *                    SIGCHLD        reap; say why; fork again
- *                    SIGTERM/SIGINT SIGTERM to all; SIGKILL after the grace
+ *                    SIGTERM, SIGINT, SIGQUIT: the door is shut; SIGTERM to all;
+ *                                   SIGKILL after the grace, or at a second one
+ *                    SIGHUP, SIGUSR1, SIGUSR2: said and ignored, as yet
+ *
+ * Signals of a terminal (Ctrl-C) reach the whole process group; workers ignore
+ * them, so that it is the master alone who ends things, in order.
  *
  * It serves nothing and allocates nothing, so it has little to die of. If it
  * dies all the same, the workers notice (their lifeline, a pipe whose other end
@@ -44,8 +49,9 @@ struct worker_seat {
     struct metrics_page *page;       /* in use already (metrics_use_page)               */
 };
 
-/* The life of a worker: returns its exit status. Called in the child, with
- * default signal handling, no signal blocked, its name set and the log told. */
+/* The life of a worker: returns its exit status. Called in the child, with no
+ * signal blocked, its name set and the log told. SIGTERM has its default
+ * meaning; the other signals that the master acts on are ignored. */
 typedef int worker_main_fn(void *arg, const struct worker_seat *seat);
 
 /* Runs until all workers have ended after a stop signal: 0. 1 when no worker

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -95,27 +96,30 @@ static enum err explain(const struct place *p, int error_number)
     }
 }
 
-/* Fails if anybody has the port, sharing or not. */
-static enum err probe(const struct place *p)
+static enum err start_to_listen(const struct place *p, int fd)
 {
-    const int fd = new_socket(p);
-    int failure = fd < 0 ? errno : 0;
-
-    if (fd >= 0 && bind_to(p, fd) != 0)
-        failure = errno;
-    if (fd >= 0)
-        (void)close(fd);
-    return failure ? explain(p, failure) : OK;
+    return bind_to(p, fd) == 0 && listen(fd, p->conf->backlog) == 0 ? OK : E_IO;
 }
 
-/* The next socket; learns the port from the first when any would do. */
-static enum err open_one(struct place *p, int *ret_fd)
+/* The first socket fails if anybody has the port, sharing or not; also when two
+ * servers start at the same moment. Learns the port when any would do. */
+static enum err take_port(struct place *p, int fd)
+{
+    if (start_to_listen(p, fd) != OK || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) != OK)
+        return E_IO;
+    return getsockname(fd, (struct sockaddr *)&p->address, &p->length) == 0 ? OK : E_IO;
+}
+
+static enum err share_port(struct place *p, int fd)
+{
+    return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == OK ? start_to_listen(p, fd) : E_IO;
+}
+
+static enum err open_one(struct place *p, bool first, int *ret_fd)
 {
     const int fd = new_socket(p);
 
-    if (fd >= 0 && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) == OK &&
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == OK && bind_to(p, fd) == 0 && listen(fd, p->conf->backlog) == 0 &&
-        getsockname(fd, (struct sockaddr *)&p->address, &p->length) == 0) {
+    if (fd >= 0 && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) == OK && (first ? take_port : share_port)(p, fd) == OK) {
         *ret_fd = fd;
         return OK;
     }
@@ -139,10 +143,8 @@ enum err sockets_open(const struct sockets_conf *conf, struct sockets *ret_socke
     struct sockets s = { .count = 0 };
     enum err e = conf->count >= 1 && conf->count <= WORKERS_MAX ? resolve(&place) : E_INVALID;
 
-    if (e == OK && conf->port != 0)
-        e = probe(&place);
     for (; e == OK && s.count < conf->count; s.count += e == OK)
-        e = open_one(&place, &s.fds[s.count]);
+        e = open_one(&place, s.count == 0, &s.fds[s.count]);
     if (e != OK) {
         sockets_close(&s);
         return e;
@@ -169,6 +171,28 @@ void sockets_keep_only(struct sockets *s, int index)
 }
 
 void sockets_close(struct sockets *s) { sockets_keep_only(s, -1); }
+
+/* Lets every segment pass but the first of a handshake: SYN without ACK. Where
+ * the kernel does not take the filter, the queue is closed as it is. */
+void sockets_shut_door(const struct sockets *s)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10 };
+    /* clang-format off */
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    /* clang-format on */
+    const struct sock_fprog filter = { sizeof(steps) / sizeof(steps[0]), steps };
+
+    for (int i = 0; i < s->count; i++) {
+        if (s->fds[i] >= 0)
+            (void)setsockopt(s->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+    }
+}
 
 int sockets_backlog_limit(void)
 {

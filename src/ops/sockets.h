@@ -5,8 +5,12 @@
  * its worker: connections that arrive while a dead worker is being replaced
  * wait in the queue of its socket. With SO_REUSEPORT the kernel spreads new
  * connections evenly. But SO_REUSEPORT also lets a second server of the same
- * user share the port without a word; therefore the port is first tried
- * without it.
+ * user share the port without a word; therefore the first socket takes the port
+ * for itself, and shares it only when it has it.
+ *
+ * To close a listening socket resets whoever is in its queue at that moment.
+ * sockets_shut_door() comes before: nobody new gets in, those who are inside
+ * can be accepted, and then the queue is closed empty.
  */
 #pragma once
 
@@ -37,6 +41,11 @@ MUSTCHECK enum err sockets_open(const struct sockets_conf *conf, struct sockets 
 /* Closes all but one; for a worker after the fork. */
 void sockets_keep_only(struct sockets *s, int index);
 void sockets_close(struct sockets *s);
+
+/* From now on the kernel does not answer who asks for a connection (its next
+ * try, a second later, finds the port closed, or a new server); connections
+ * that are made or being made are as before. It stays so for the sockets' life. */
+void sockets_shut_door(const struct sockets *s);
 
 /* The kernel's own limit of a queue (net.core.somaxconn), to which a larger
  * backlog is cut silently; -1 when unknown. */

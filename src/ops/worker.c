@@ -7,8 +7,6 @@
 
 enum { HEARTBEAT_MS = 500 };
 
-static const int stop_signals[] = { SIGTERM, SIGINT };
-
 static void stop_once(struct worker_watch *watch)
 {
     if (watch->stopping)
@@ -48,16 +46,14 @@ static void adopt(uv_handle_t *handle, struct worker_watch *watch)
     uv_unref(handle);
 }
 
-static int watch_signals(struct worker_watch *watch, uv_loop_t *loop)
+static int watch_signal(struct worker_watch *watch, uv_loop_t *loop)
 {
-    int failure = 0;
+    const int failure = uv_signal_init(loop, &watch->term);
 
-    for (size_t i = 0; i < 2 && failure == 0; i++) {
-        (void)uv_signal_init(loop, &watch->signals[i]);
-        adopt((uv_handle_t *)&watch->signals[i], watch);
-        failure = uv_signal_start(&watch->signals[i], on_signal, stop_signals[i]);
-    }
-    return failure;
+    if (failure != 0)
+        return failure;
+    adopt((uv_handle_t *)&watch->term, watch);
+    return uv_signal_start(&watch->term, on_signal, SIGTERM);
 }
 
 static int watch_lifeline(struct worker_watch *watch, uv_loop_t *loop, int fd)
@@ -79,7 +75,7 @@ int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, struct worke
     (void)uv_timer_init(loop, &watch->heartbeat);
     adopt((uv_handle_t *)&watch->heartbeat, watch);
     (void)uv_timer_start(&watch->heartbeat, on_heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
-    const int failure = watch_signals(watch, loop);
+    const int failure = watch_signal(watch, loop);
     return failure ? failure : watch_lifeline(watch, loop, lifeline_fd);
 }
 
@@ -98,8 +94,7 @@ static void close_handle(uv_handle_t *handle)
 void worker_watch_close(struct worker_watch *watch)
 {
     close_handle((uv_handle_t *)&watch->heartbeat);
-    for (size_t i = 0; i < 2; i++)
-        close_handle((uv_handle_t *)&watch->signals[i]);
+    close_handle((uv_handle_t *)&watch->term);
     if (watch->has_lifeline)
         close_handle((uv_handle_t *)&watch->lifeline);
 }

@@ -44,7 +44,7 @@ static inline struct worker_slot *worker_slot_of(const struct worker *w) { retur
 /* The part of a worker that the master talks to: stop signals, the lifeline,
  * the heartbeat. Its handles are unreferenced: they do not keep the loop alive. */
 struct worker_watch {
-    uv_signal_t  signals[2];
+    uv_signal_t  term;
     uv_poll_t    lifeline;
     uv_timer_t   heartbeat;
     struct worker_slot *slot;
@@ -58,8 +58,8 @@ struct worker_watch {
 MUSTCHECK int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, struct worker_slot *slot,
                                  int lifeline_fd);
 
-/* What to call, once, on the loop, at SIGTERM or SIGINT, or when the master has
- * died (the log says so). The slot is WORKER_DRAINING by then. Set it before
+/* What to call, once, on the loop, at SIGTERM, or when the master has died (the
+ * log says so). SIGINT is the master's: a terminal sends it to the whole group. The slot is WORKER_DRAINING by then. Set it before
  * the loop runs. */
 void worker_watch_on_stop(struct worker_watch *watch, void (*stop)(void *arg), void *arg);
 

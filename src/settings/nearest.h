@@ -5,7 +5,6 @@
  *   nearest_offer(&near, "serve"); nearest_offer(&near, "check");
  *   near.best is the nearest, or NULL when none is near enough to propose
  *
- * Near is the Levenshtein distance, letters of either case being the same; at
  * Near is the Levenshtein distance, the case of letters set aside: one change,
  * and one more for every three bytes. Words over 64 bytes have no neighbours.
  */

@@ -128,7 +128,7 @@ const struct setting settings_table[] = {
     { "CACHE_TTL",                  AT(SET_SECONDS, cache_ttl_s),                 "30",            0, DAY, NULL,
       0, GROUP_CACHE, "Longest life of a kept response; a write ends it at once" },
     { "CACHE_MAX_BYTES",            AT(SET_BYTES,   cache_max_bytes),             "64M",           1 * M, 64 * G, NULL,
-      0, GROUP_CACHE, "Memory for kept responses, a worker" },
+      0, GROUP_CACHE, "Memory for kept responses, of the node: all workers share it" },
 
     { "MAX_WORKERS",                AT(SET_INT,     max_workers),                 "0",             0, 256, NULL,
       0, GROUP_WORKERS, "Worker processes; 0 is one a processor core" },

@@ -26,7 +26,7 @@ static struct db *db;
 static int setup(void **state)
 {
     (void)state;
-    log_setup(LOG_ERROR + 1, LOG_TEXT, "test");
+    log_setup(LOG_NONE, LOG_TEXT, "test");
     conf = (struct db_conf){ .pool_size = 1, .pool_timeout_s = 30 };
     fake_start();
     db = db_new_with(&fake_driver, &conf);

@@ -227,6 +227,29 @@ static void test_begin__times_out_as_busy(void **state)
     assert_int_equal(db_commit(&holder), OK);
 }
 
+static void test_begin__who_stands_in_line_counts_as_waiting(void **state)
+{
+    const uint64_t timeouts = counter(M_POOL_TIMEOUTS);
+    struct db_scope holder = db_scope_of(db, &arena);
+    struct writer late[2] = { { .id = 1, .turns = 1 }, { .id = 2, .turns = 1 } };
+    char text[200];
+    (void)state;
+
+    conf.pool_timeout_s = 0.02;
+    assert_int_equal(db_begin(&holder), OK);
+    start(&late[0]);
+    start(&late[1]);
+    db_describe(db, text, sizeof(text));
+    assert_non_null(strstr(text, " active=1 idle=0 waiting=2 "));
+    assert_int_equal(metric_sum_gauge(metrics_page(), 1, M_POOL_WAITING), 2);
+    run_loop();
+    db_describe(db, text, sizeof(text));
+    assert_non_null(strstr(text, " waiting=0 oldest_wait_ms=0"));
+    assert_int_equal(metric_sum_gauge(metrics_page(), 1, M_POOL_WAITING), 0);
+    assert_int_equal(counter(M_POOL_TIMEOUTS) - timeouts, 2);
+    assert_int_equal(db_commit(&holder), OK);
+}
+
 /* Members are cancelled at any moment: what was promised is there, once, and
  * nothing else. */
 static void test_commit__survives_cancelling(void **state)
@@ -324,6 +347,7 @@ int main(void)
         T(test_query__in_an_undone_transaction_is_refused),
         T(test_begin__cancelled_member_leaves_the_line),
         T(test_begin__times_out_as_busy),
+        T(test_begin__who_stands_in_line_counts_as_waiting),
         T(test_commit__survives_cancelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

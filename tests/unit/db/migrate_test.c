@@ -78,7 +78,7 @@ static void test_up__failed_migration_leaves_nothing_of_itself(void **state)
     (void)state;
 
     assert_int_equal(up(bad, COUNT(bad)), E_DATABASE);
-    assert_string_equal(error, "migration 2 (half) no such table: nowhere");
+    assert_string_equal(error, "migration 2 (half) failed: no such table: nowhere");
     assert_int_equal(number(&rows_of_a), 1);
     assert_int_equal(number(&recorded), 1);
     assert_int_equal(up(three, 1), OK);

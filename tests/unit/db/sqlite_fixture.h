@@ -36,7 +36,7 @@ static inline void remove_file(const char *suffix)
 static inline int fixture_setup(void **state)
 {
     (void)state;
-    log_setup(LOG_ERROR + 1, LOG_TEXT, "test");
+    log_setup(LOG_NONE, LOG_TEXT, "test");
     snprintf(folder, sizeof(folder), "/tmp/sanad-db-XXXXXX");
     if (!mkdtemp(folder))
         return -1;

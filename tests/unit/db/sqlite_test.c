@@ -324,6 +324,58 @@ static void test_run__serves_many_coroutines(void **state)
         assert_int_equal(r[i].good, 50);
 }
 
+/* ---- a file that somebody takes away --------------------------------------------- */
+
+static void take_away(char to[static 160])
+{
+    snprintf(to, 160, "%s.away", path);
+    assert_int_equal(rename(path, to), 0);
+}
+
+static void test_run__does_not_write_to_a_file_that_was_moved(void **state)
+{
+    const uint64_t thrown_away = counter(M_POOL_INVALID);
+    char away[160];
+    (void)state;
+
+    assert_int_equal(add_item(1, "before", 1), OK);
+    take_away(away);
+    assert_int_equal(add_item(2, "lost", 1), E_UNAVAILABLE);
+    assert_true(counter(M_POOL_INVALID) > thrown_away);
+    assert_int_equal(rename(away, path), 0);
+}
+
+static void test_run__follows_a_file_that_was_replaced(void **state)
+{
+    struct db_rows rows;
+    char away[160], command[400];
+    (void)state;
+
+    assert_int_equal(add_item(1, "old", 1), OK);
+    assert_int_equal(query(&by_id, DB_ARGS(DBV_INT(1)), &rows), OK);
+    take_away(away);
+    snprintf(command, sizeof(command), "cp %s %s", away, path); /* as from a backup, in the same folder */
+    assert_int_equal(system(command), 0);
+    assert_int_equal(query(&by_id, DB_ARGS(DBV_INT(1)), &rows), E_UNAVAILABLE);
+    assert_int_equal(query(&by_id, DB_ARGS(DBV_INT(1)), &rows), OK);
+    assert_int_equal(add_item(2, "new", 1), OK);
+    assert_int_equal(unlink(away), 0);
+}
+
+static void test_open__does_not_make_again_what_is_gone(void **state)
+{
+    struct db_rows rows;
+    char away[160];
+    (void)state;
+
+    assert_int_equal(add_item(1, "only", 1), OK);
+    take_away(away);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(query(&by_id, DB_ARGS(DBV_INT(1)), &rows), E_UNAVAILABLE);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(rename(away, path), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
@@ -342,6 +394,9 @@ int main(void)
         T(test_open__configures_the_connection),
         T(test_open__says_why_not),
         T(test_open__makes_the_folder),
+        T(test_open__does_not_make_again_what_is_gone),
+        T(test_run__does_not_write_to_a_file_that_was_moved),
+        T(test_run__follows_a_file_that_was_replaced),
         T(test_run__serves_many_coroutines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

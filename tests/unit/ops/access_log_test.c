@@ -265,6 +265,21 @@ static void test_access_log__open_explains_a_bad_path(void **state)
     assert_holds(error, "No such file");
 }
 
+static void test_access_log_check__says_what_open_would_say(void **state)
+{
+    char error[256] = "";
+
+    (void)state;
+    assert_true(access_log_check("-", error, sizeof(error)));
+    assert_true(access_log_check(path, error, sizeof(error)));
+    assert_false(access_log_check("/nowhere/at/all.log", error, sizeof(error)));
+    assert_holds(error, "/nowhere/at/all.log");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(access_log_check(path, error, sizeof(error)));
+    assert_holds(error, "nobody reads");
+}
+
 /* --- a pipe -------------------------------------------------------------------------- */
 
 /* A log that writes to a FIFO, of which the test holds the reading end. */
@@ -354,6 +369,7 @@ int main(void)
         LOG_TEST(test_access_log__writes_many_lines_in_the_background),
         LOG_TEST(test_access_log__full_disk_drops_and_goes_on),
         LOG_TEST(test_access_log__open_explains_a_bad_path),
+        LOG_TEST(test_access_log_check__says_what_open_would_say),
         LOG_TEST(test_access_log__nobody_reads_the_pipe),
         LOG_TEST(test_access_log__reader_that_left_costs_lines_only),
         LOG_TEST(test_access_log__pieces_of_a_pipe_are_whole_lines),

@@ -273,6 +273,48 @@ static void test_master_run__second_signal_ends_the_patience(void **state)
     assert_all_gone(pids);
 }
 
+static void test_master_run__outlives_signals_that_mean_nothing_yet(void **state)
+{
+    static const int numbers[] = { SIGHUP, SIGUSR1, SIGUSR2 };
+    const pid_t master = start_master(live, NULL);
+    int pids[WORKERS];
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    note_pids(pids);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        assert_int_equal(kill(master, numbers[i]), 0);
+        assert_int_equal(kill(pids[i], numbers[i]), 0);
+    }
+    assert_int_equal(kill(pids[0], SIGKILL), 0); /* it still does its work */
+    WAIT_FOR(pid_of(0) != 0 && pid_of(0) != pids[0] && all_ready());
+    assert_int_equal(pid_of(1), pids[1]);
+    assert_int_equal(pid_of(2), pids[2]);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+/* A terminal's Ctrl-C reaches the workers too; only the master acts on it. */
+static void test_master_run__workers_leave_the_terminals_signals_to_it(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+    int pids[WORKERS];
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    note_pids(pids);
+    for (int i = 0; i < WORKERS; i++) {
+        assert_int_equal(kill(pids[i], SIGINT), 0);
+        assert_int_equal(kill(pids[i], SIGQUIT), 0);
+    }
+    (void)usleep(100000);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pid_of(i), pids[i]);
+    assert_int_equal(kill(master, SIGQUIT), 0);
+    assert_int_equal(status_of(master), 0);
+    assert_all_gone(pids);
+}
+
 static void test_master_run__workers_notice_its_death(void **state)
 {
     const pid_t master = start_master(live, NULL);
@@ -325,6 +367,8 @@ int main(void)
         MASTER_TEST(test_master_run__goes_on_when_only_one_cannot_start),
         MASTER_TEST(test_master_run__kills_those_that_do_not_stop_in_time),
         MASTER_TEST(test_master_run__second_signal_ends_the_patience),
+        MASTER_TEST(test_master_run__outlives_signals_that_mean_nothing_yet),
+        MASTER_TEST(test_master_run__workers_leave_the_terminals_signals_to_it),
         MASTER_TEST(test_master_run__workers_notice_its_death),
         MASTER_TEST(test_master_run__worker_has_only_its_own_socket),
         MASTER_TEST(test_master_run__refuses_impossible_numbers),

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -178,6 +179,48 @@ static void test_sockets_keep_only__closes_the_others(void **state)
     assert_int_equal(fcntl(kept, F_GETFD), -1);
 }
 
+/* A connection attempt that is not waited for. */
+static int begin_connect(int port)
+{
+    const struct sockaddr_in to = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    (void)connect(fd, (const struct sockaddr *)&to, sizeof(to));
+    return fd;
+}
+
+static bool connects(int fd, int patience_ms)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    return poll(&p, 1, patience_ms) > 0 && (p.revents & POLLOUT) && !(p.revents & POLLERR);
+}
+
+static void test_sockets_shut_door__keeps_who_is_inside_and_answers_nobody_new(void **state)
+{
+    struct sockets s = open_ok("127.0.0.1", 0, 1);
+    const int early = begin_connect(s.port);
+    char byte = 'x';
+
+    (void)state;
+    assert_true(connects(early, 10000));
+    sockets_shut_door(&s);
+    const int late = begin_connect(s.port);
+    assert_false(connects(late, 200));
+    assert_int_equal(send(early, &byte, 1, 0), 1);
+    const int accepted = accept(s.fds[0], NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(recv(accepted, &byte, 1, 0), 1);
+    assert_int_equal(accept(s.fds[0], NULL, NULL), -1);
+    sockets_close(&s);
+    assert_int_equal(send(accepted, &byte, 1, 0), 1);
+    assert_int_equal(close(accepted) + close(early) + close(late), 0);
+}
+
 static void test_sockets_backlog_limit__is_the_kernels(void **state)
 {
     (void)state;
@@ -193,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_sockets_open__double_colon_takes_ipv4_too),
         cmocka_unit_test(test_sockets_open__explains_bad_hosts),
         cmocka_unit_test(test_sockets_keep_only__closes_the_others),
+        cmocka_unit_test(test_sockets_shut_door__keeps_who_is_inside_and_answers_nobody_new),
         cmocka_unit_test(test_sockets_backlog_limit__is_the_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ static void test_worker_watch__stop_signal_drains_once(void **state)
     assert_int_equal(raise(SIGTERM), 0);
     run_until_stop();
     assert_int_equal(slot_state(&slot), WORKER_DRAINING);
-    assert_int_equal(raise(SIGINT), 0);
+    assert_int_equal(raise(SIGTERM), 0);
     for (int i = 0; i < 3; i++)
         (void)uv_run(&loop, UV_RUN_NOWAIT);
     assert_int_equal(stops, 1);
