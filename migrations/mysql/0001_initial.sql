@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The first schema, in the dialect that MariaDB (from 10.8) and MySQL (from
+-- The first schema, in the dialect that MariaDB (from 10.6) and MySQL (from
 -- 8.0.16) both take: the tables, columns and indexes of SQLite's, by name.
 --
 -- Times are BIGINT milliseconds since 1970 (UTC), days DATE, money BIGINT minor

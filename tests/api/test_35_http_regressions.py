@@ -80,7 +80,7 @@ def test_pipeline__to_a_client_that_does_not_read_yet(lab, path):
     server = lab(MAX_WORKERS=1, KEEP_ALIVE="60")
     rounds, cached = 600, 15
     with server.connect() as wire:
-        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         sender = threading.Thread(target=wire.send, args=[((GET % b"/count") * cached + GET % path) * rounds])
         sender.start()
         time.sleep(0.5)
@@ -98,7 +98,7 @@ def test_pipeline__a_body_that_comes_while_answers_wait(lab):
     server = lab(MAX_WORKERS=1, KEEP_ALIVE="60")
     for size in (100_000, 1_000_000, 4_000_000):
         with server.connect() as wire:
-            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             wire.send((GET % b"/big/inline?bytes=%d" % size)
                       + b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
             time.sleep(0.2)
@@ -165,7 +165,7 @@ def test_metrics__bytes_out_counts_what_a_slow_client_takes(lab):
     server = lab(MAX_WORKERS=1)
     before = server.metrics()["connections"]["bytes_out"]
     with server.connect() as wire:
-        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         wire.send(GET % b"/big?bytes=6000000")
         time.sleep(0.2)
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
