@@ -12,7 +12,7 @@
 #include "http/exchange.h"
 #include "http/server_state.h"
 
-enum { PIECES_OF_RESPONSE = 3 }; /* head, a blob's head and body */
+enum { PIECES_OF_RESPONSE = 2 }; /* head and body, or the lines before a blob and the blob */
 
 static void consume(struct conn *c, const char *bytes, size_t len);
 static void start_reading(struct conn *c);
@@ -42,10 +42,17 @@ static void on_closed(uv_handle_t *h)
     server_check_drained(s);
 }
 
+static void release(struct hold h)
+{
+    if (h.entered)
+        blob_leave(h.blob);
+    blob_unref(h.blob);
+}
+
 static void outbox_clear(struct outbox *o)
 {
     for (size_t i = 0; i < o->count; i++)
-        blob_unref(o->blobs[i]);
+        release(o->holds[i]);
     o->count = o->used = 0;
     o->owner = NULL;
 }
@@ -94,14 +101,14 @@ struct pending_write {
     struct conn *conn;
     size_t count, bytes;
     char *copy;
-    struct blob *blobs[OUTBOX_PIECES];
+    struct hold holds[OUTBOX_PIECES];
     uv_buf_t pieces[OUTBOX_PIECES];
 };
 
 static void pending_free(struct pending_write *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        blob_unref(p->blobs[i]);
+        release(p->holds[i]);
     free(p->copy);
     free(p);
 }
@@ -113,12 +120,12 @@ static void outbox_sent(struct outbox *o, size_t n)
 
     while (done < o->count && n >= o->pieces[done].len) {
         n -= o->pieces[done].len;
-        blob_unref(o->blobs[done]);
+        release(o->holds[done]);
         done++;
     }
     o->count -= done;
     memmove(o->pieces, o->pieces + done, o->count * sizeof(*o->pieces));
-    memmove(o->blobs, o->blobs + done, o->count * sizeof(*o->blobs));
+    memmove(o->holds, o->holds + done, o->count * sizeof(*o->holds));
     if (o->count > 0 && n > 0) {
         o->pieces[0].base += n;
         o->pieces[0].len -= n;
@@ -133,7 +140,7 @@ static struct pending_write *pending_new(struct outbox *o)
     char *to;
 
     for (size_t i = 0; i < o->count; i++)
-        copied += o->blobs[i] ? 0 : o->pieces[i].len;
+        copied += o->holds[i].blob ? 0 : o->pieces[i].len;
     if (!p || (copied > 0 && !(p->copy = malloc(copied)))) {
         free(p);
         return NULL;
@@ -141,9 +148,9 @@ static struct pending_write *pending_new(struct outbox *o)
     to = p->copy;
     for (size_t i = 0; i < o->count; i++) {
         p->pieces[i] = o->pieces[i];
-        p->blobs[i] = o->blobs[i];
+        p->holds[i] = o->holds[i];
         p->bytes += o->pieces[i].len;
-        if (o->blobs[i])
+        if (o->holds[i].blob)
             continue;
         memcpy(to, o->pieces[i].base, o->pieces[i].len);
         p->pieces[i].base = to;
@@ -285,31 +292,25 @@ static struct outbox *outbox_of(struct conn *c, size_t pieces, size_t scratch)
     return o;
 }
 
-static void append(struct conn *c, struct str bytes, struct blob *blob)
+static void append(struct conn *c, struct str bytes, struct hold hold)
 {
     struct outbox *o = outbox_of(c, 1, 0);
 
     if (c->state == CONN_CLOSED) {
-        blob_unref(blob);
+        release(hold);
         return;
     }
     o->pieces[o->count] = uv_buf_init((char *)(uintptr_t)bytes.ptr, (unsigned)bytes.len);
-    o->blobs[o->count++] = blob;
+    o->holds[o->count++] = hold;
 }
 
 void conn_out(struct conn *c, struct str bytes)
 {
     if (bytes.len > 0)
-        append(c, bytes, NULL);
+        append(c, bytes, (struct hold){ NULL, false });
 }
 
-void conn_out_blob(struct conn *c, struct blob *blob, struct str part)
-{
-    if (part.len > 0)
-        append(c, part, blob);
-    else
-        blob_unref(blob);
-}
+void conn_out_blob(struct conn *c, struct hold hold, struct str part) { append(c, part, hold); }
 
 char *conn_scratch(struct conn *c, size_t n)
 {

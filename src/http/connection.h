@@ -44,6 +44,12 @@ enum conn_state {    /* leaves when                                             
     CONN_STATES
 };
 
+/* What keeps the bytes of a piece that is to be written. */
+struct hold {
+    struct blob *blob;      /* a reference; NULL: they are borrowed                 */
+    bool         entered;   /* and the piece begins in the blob's room (response.h) */
+};
+
 struct conn {
     uv_tcp_t              tcp;
     struct server        *server;
@@ -79,7 +85,7 @@ void conn_timed_out(struct conn *c);
 /* Appends to what is written at the end of this turn. The bytes must stay until
  * conn_flush(); a blob's reference is given away. All of these may close. */
 void conn_out(struct conn *c, struct str bytes);
-void conn_out_blob(struct conn *c, struct blob *blob, struct str part);
+void conn_out_blob(struct conn *c, struct hold hold, struct str part);
 
 /* Room for n <= OUTBOX_SCRATCH bytes of head, to be appended with conn_out(). */
 char *conn_scratch(struct conn *c, size_t n);

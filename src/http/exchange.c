@@ -263,11 +263,9 @@ static bool send_body(struct exchange *x, struct response *res)
     case BODY_BYTES:
         conn_out(x->conn, res->body);
         return true;
-    case BODY_BLOB:
-        conn_out_blob(x->conn, blob_ref(res->blob), res->blob->body);
-        return true;
     case BODY_FILE:
         return send_file(x, res);
+    case BODY_BLOB: /* went with its head */
     case BODY_NONE:
         break;
     }
@@ -297,6 +295,10 @@ static void send_response(struct exchange *x, struct response *res, bool keep)
     record(x, res, with_body ? (uint64_t)length : 0);
     if (!x->conn)
         return;
+    if (res->kind == BODY_BLOB) {
+        response_write_blob(x, res, with_body, keep);
+        return;
+    }
     response_write_head(x, res, length, keep);
     if (with_body && x->conn && !send_body(x, res) && x->conn)
         conn_close(x->conn);

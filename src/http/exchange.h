@@ -70,3 +70,6 @@ void exchange_body_done(struct exchange *x);
 /* Writes status line and header section of `res` to the connection's outbox.
  * `body_length` < 0: there is none to be announced (304, 204). */
 void response_write_head(struct exchange *x, const struct response *res, int64_t body_length, bool keep);
+
+/* Writes a whole response whose body is a blob; without the body for HEAD. */
+void response_write_blob(struct exchange *x, const struct response *res, bool with_body, bool keep);

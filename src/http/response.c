@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "http/request.h"
 
@@ -83,13 +84,27 @@ struct blob *blob_new(size_t head_len, size_t body_len)
 
     if (head_len > SIZE_MAX / 4 || body_len > SIZE_MAX / 4)
         return NULL;
-    b = malloc(sizeof(*b) + head_len + body_len);
+    b = malloc(sizeof(*b) + BLOB_ROOM + head_len + body_len);
     if (!b)
         return NULL;
-    bytes = (char *)(b + 1);
+    bytes = (char *)(b + 1) + BLOB_ROOM;
     *b = (struct blob){ .refs = 1, .head = { bytes, head_len }, .body = { bytes + head_len, body_len } };
     return b;
 }
+
+struct str blob_enter(struct blob *b, struct str lines, size_t body_len)
+{
+    char *start;
+
+    if (b->room_taken || lines.len > BLOB_ROOM)
+        return (struct str){ NULL, 0 };
+    b->room_taken = true;
+    start = (char *)(uintptr_t)b->head.ptr - lines.len;
+    memcpy(start, lines.ptr, lines.len);
+    return (struct str){ start, lines.len + b->head.len + body_len };
+}
+
+void blob_leave(struct blob *b) { b->room_taken = false; }
 
 struct blob *blob_ref(struct blob *b)
 {

@@ -20,12 +20,26 @@ struct request;
 
 /* Bytes shared by the cache and any number of connections of one worker (not
  * atomic). `head` is the part of the header section that never changes, each
- * line with its CRLF; `body` follows it in the same memory. */
+ * line with its CRLF; `body` follows it in the same memory.
+ *
+ *   | room ......... the changing lines | head | body |
+ *
+ * The lines that change with each response (status, Date, request id) are put
+ * right before `head`, so that a whole response is one piece to write. One
+ * response at a time has the room, until it is written. */
 struct blob {
     unsigned   refs;
+    bool       room_taken;
     struct str head, body;
 };
+enum { BLOB_ROOM = 512 };
 struct blob *blob_new(size_t head_len, size_t body_len);   /* refs 1; NULL without memory; fill head/body memory */
+
+/* Puts `lines` before the head: the view of lines, head and `body_len` bytes of
+ * body. A view with a NULL pointer when there is no room for them. Who entered
+ * leaves when the bytes have been written. */
+struct str blob_enter(struct blob *b, struct str lines, size_t body_len);
+void blob_leave(struct blob *b);
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b);                           /* NULL is fine */
 

@@ -10,8 +10,10 @@ enum { HEAD_FIXED = 512 }; /* room for everything but the response's own fields 
 
 /* Where the next byte goes; the room was measured before. */
 struct pen {
-    char *at;
+    char *at, *start;
 };
+
+static struct str written(const struct pen *p) { return (struct str){ p->start, (size_t)(p->at - p->start) }; }
 
 static void put(struct pen *p, struct str s)
 {
@@ -78,11 +80,11 @@ static void put_body_fields(struct pen *p, const struct response *res, int64_t b
     put(p, STR("\r\n"));
 }
 
-void response_write_head(struct exchange *x, const struct response *res, int64_t body_length, bool keep)
+/* The lines that every response has, and its own; without the empty line. */
+static struct pen put_lines(struct exchange *x, const struct response *res, bool keep)
 {
-    struct conn *c = x->conn; /* any write may close it */
-    char *start = conn_scratch(c, fields_size(x, res));
-    struct pen p = { start };
+    char *start = conn_scratch(x->conn, fields_size(x, res));
+    struct pen p = { start, start };
 
     put_status(&p, res->status);
     put_field(&p, STR("Date"), server_date(x->req.server));
@@ -90,13 +92,33 @@ void response_write_head(struct exchange *x, const struct response *res, int64_t
     put_connection(&p, &x->head, keep);
     for (unsigned i = 0; i < res->field_count; i++)
         put_field(&p, res->fields[i].name, res->fields[i].value);
-    if (res->kind == BODY_BLOB) { /* brings its own fields, and the empty line */
-        conn_out(c, (struct str){ start, (size_t)(p.at - start) });
-        conn_out_blob(c, blob_ref(res->blob), res->blob->head);
-        return;
-    }
+    return p;
+}
+
+void response_write_head(struct exchange *x, const struct response *res, int64_t body_length, bool keep)
+{
+    struct conn *c = x->conn; /* any write may close it */
+    struct pen p = put_lines(x, res, keep);
+
     put(&p, STR("X-Content-Type-Options: nosniff\r\n"));
     put_body_fields(&p, res, body_length);
     put(&p, STR("\r\n"));
-    conn_out(c, (struct str){ start, (size_t)(p.at - start) });
+    conn_out(c, written(&p));
+}
+
+/* The blob brings its own fields, the empty line and the body. */
+void response_write_blob(struct exchange *x, const struct response *res, bool with_body, bool keep)
+{
+    struct conn *c = x->conn; /* any write may close it */
+    const struct pen p = put_lines(x, res, keep);
+    struct blob *blob = blob_ref(res->blob);
+    const size_t body_len = with_body ? blob->body.len : 0;
+    const struct str whole = blob_enter(blob, written(&p), body_len);
+
+    if (whole.ptr) {
+        conn_out_blob(c, (struct hold){ blob, true }, whole);
+        return;
+    }
+    conn_out(c, written(&p));
+    conn_out_blob(c, (struct hold){ blob, false }, (struct str){ blob->head.ptr, blob->head.len + body_len });
 }

@@ -101,11 +101,15 @@ int server_listen(struct server *s, int fd, int backlog)
 
 struct str server_date(struct server *s)
 {
-    wall_ms second = clock_wall() / MS_PER_S;
+    const uint64_t now = uv_now(s->loop);
 
-    if (second != s->date_second) {
+    if (now >= s->date_due) {
+        const wall_ms second = clock_wall() / MS_PER_S;
+
+        s->date_due = now + DATE_MS;
+        if (second != s->date_second)
+            clock_http_date(second * MS_PER_S, s->date);
         s->date_second = second;
-        clock_http_date(second * MS_PER_S, s->date);
     }
     return (struct str){ s->date, HTTP_DATE_SIZE - 1 };
 }

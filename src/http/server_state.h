@@ -15,6 +15,7 @@ enum {
     LINGER_MS      = 2000,
     LINGER_BYTES   = 4 * 1024 * 1024,
     TICK_MS        = 250,
+    DATE_MS        = 50,          /* `Date` is at most so much late               */
 };
 
 /* What is to be written to the connection that is being served now. When
@@ -22,7 +23,7 @@ enum {
 struct outbox {
     struct conn *owner;                  /* whose bytes these are                     */
     uv_buf_t     pieces[OUTBOX_PIECES];
-    struct blob *blobs[OUTBOX_PIECES];   /* reference held for the piece; NULL: none */
+    struct hold  holds[OUTBOX_PIECES];   /* what keeps the bytes of each              */
     size_t       count, used;            /* pieces, bytes of scratch                 */
     char         scratch[OUTBOX_SCRATCH];
 };
@@ -54,6 +55,7 @@ struct server {
     void                      *drained_arg;
     int                        open_handles;
 
+    uint64_t                   date_due;             /* loop time to look at the clock */
     wall_ms                    date_second;          /* second that `date` shows       */
     char                       date[HTTP_DATE_SIZE];
     struct outbox              out;

@@ -139,7 +139,7 @@ def wire_of(server, pid, tries=400):
     raise AssertionError(f"worker {pid} accepted none of {tries} connections")
 
 
-# -- what the server says of itself ------------------------------------------------------------------------------------
+# -- what the server says of itself -----------------------------------------------------------------------------------
 
 def slots(server):
     """Each worker's row of /metrics, by index."""

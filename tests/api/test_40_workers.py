@@ -87,7 +87,7 @@ def test_workers__of_the_real_application(serve):
     assert {line.split()[-1] for line in lines} == {"0", "1", "2"}
 
 
-# -- killed workers -------------------------------------------------------------------------------------------------
+# -- killed workers ---------------------------------------------------------------------------------------------------
 
 class Pulse:
     """Asks /metrics now and then, and holds that no counter has fallen."""
@@ -214,7 +214,7 @@ def test_kill__gauges_of_the_dead_are_cleared(lab):
     for pid in dead:
         kill(pid)
     replaced(server, *dead)
-    wait_for(lambda: server.metrics()["checked_out"] == 0, "the dead to hold no connection")    # /health/ready asks, too
+    wait_for(lambda: server.metrics()["checked_out"] == 0, "the dead to hold nothing")    # a living one may, a moment
     told = server.metrics()
     assert told["http"]["active_requests"] == 0
     assert told["connections"]["open"] == 1                # the one that asks
@@ -302,7 +302,7 @@ def test_start__with_hardly_any_descriptors_serves_or_says_why_not(tmp_path, lim
     harness.assert_no_report(log.read_text())
 
 
-# -- starts that must fail ----------------------------------------------------------------------------------------------
+# -- starts that must fail --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("program", ([str(BINARY), "serve"], [str(LAB)]), ids=("sanad", "lab"))
 def test_start__access_log_that_cannot_be_opened(tmp_path, program):
@@ -367,7 +367,7 @@ def test_start__of_several_at_once_one_gets_the_port(tmp_path):
             process.communicate()
 
 
-# -- the end of the master ----------------------------------------------------------------------------------------------
+# -- the end of the master --------------------------------------------------------------------------------------------
 
 def test_master_killed__workers_finish_what_is_under_way_and_end(lab):
     server = lab(MAX_WORKERS=2)
@@ -427,9 +427,9 @@ def test_stop__of_the_real_application_loses_nothing(serve):
     server = serve(MAX_WORKERS=2)
     target = "/api/certificates/public?limit=20"
     body = server.get(target).body
-    with Clients(server.port, threads=4, requests_a_connection=1, target=target, body=body, until_refused=True) as short, \
-            Clients(server.port, threads=4, requests_a_connection=1000000, target=target, body=body,
-                    until_refused=True) as kept:
+    same = {"threads": 4, "target": target, "body": body, "until_refused": True}
+    with Clients(server.port, requests_a_connection=1, **same) as short, \
+            Clients(server.port, requests_a_connection=1000000, **same) as kept:
         wait_for(lambda: short.answered > 100 and kept.answered > 100, "the load to begin")
         server.stop()
     assert short.failures + kept.failures == []

@@ -31,7 +31,7 @@ def active(server):
     return server.metrics()["http"]["active_requests"]
 
 
-# -- LIMIT_CONCURRENCY ----------------------------------------------------------------------------------------------------
+# -- LIMIT_CONCURRENCY ------------------------------------------------------------------------------------------------
 
 def test_limit_concurrency__sheds_at_once_and_health_still_answers(lab):
     server = lab(MAX_WORKERS=1, LIMIT_CONCURRENCY=4, KEEP_ALIVE=3600)
@@ -85,7 +85,7 @@ def test_limit_concurrency__is_each_workers_own(lab):
     assert told["shed"] == answers.count(503) == told["statuses"]["503"]
 
 
-# -- WORKER_CONNECTIONS -----------------------------------------------------------------------------------------------------
+# -- WORKER_CONNECTIONS -----------------------------------------------------------------------------------------------
 
 def test_worker_connections__more_wait_in_the_backlog(lab):
     server = lab(MAX_WORKERS=1, WORKER_CONNECTIONS=8, KEEP_ALIVE=3600)
@@ -116,7 +116,7 @@ def test_worker_connections__kept_connections_make_room_when_idle(lab):
     assert [wire.response().status for wire in wires] == [200] * 20
 
 
-# -- file descriptors -------------------------------------------------------------------------------------------------------
+# -- file descriptors -------------------------------------------------------------------------------------------------
 
 class FewDescriptors(Lab):
     """The soft and the hard limit of file descriptors set low."""
@@ -177,7 +177,7 @@ def test_descriptors__running_out_is_survived(tmp_path):
         assert server.workers() == [worker]
 
 
-# -- thousands -----------------------------------------------------------------------------------------------------------------
+# -- thousands --------------------------------------------------------------------------------------------------------
 
 class Crowd:
     """Many connections in one thread, all open at once; each sends its requests one after the other."""
@@ -261,11 +261,11 @@ def test_crowd__two_thousand_connections_at_once(lab):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-# -- the access log ---------------------------------------------------------------------------------------------------------
+# -- the access log ---------------------------------------------------------------------------------------------------
 
-TEXT_LINE = re.compile(r'(?P<peer>\S+) - - \[(?P<time>[^\]]+)\] "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) (?P<bytes>\d+) '
-                       r'"(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)" (?P<us>\d+) (?P<cache>\S+) (?P<id>\S+) '
-                       r'(?P<worker>\d+)')
+TEXT_LINE = re.compile(r'(?P<peer>\S+) - - \[(?P<time>[^\]]+)\] "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) '
+                       r'(?P<bytes>\d+) "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)" '
+                       r'(?P<us>\d+) (?P<cache>\S+) (?P<id>\S+) (?P<worker>\d+)')
 
 
 def text_lines(text):
