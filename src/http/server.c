@@ -24,6 +24,7 @@ enum { STACK_BYTES = 256 * 1024, STACKS_KEPT = 64, ACCEPTS_A_TURN = 64 };
  * max_connections clients wait in the kernel's backlog. */
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
+static void on_handle_closed(uv_handle_t *h);
 
 static void watch_listener(struct server *s, bool on)
 {
@@ -36,7 +37,20 @@ static void watch_listener(struct server *s, bool on)
         uv_poll_stop(&s->listener);
 }
 
-/* Whether another connection may be tried. */
+static bool has_room(const struct server *s) { return s->conn_count < (size_t)s->conf.max_connections; }
+
+/* At most once a minute: it may stay so for long. */
+static void complain(struct server *s, int error)
+{
+    if (uv_now(s->loop) < s->complain_due)
+        return;
+    s->complain_due = uv_now(s->loop) + COMPLAIN_MS;
+    log_event(LOG_WARNING, "cannot accept: out of file descriptors or memory", LOG_C("why", strerrordesc_np(error)),
+              LOG_I("connections", (int64_t)s->conn_count));
+}
+
+/* Whether another connection may be tried; else `accepting` says if the queue
+ * was empty (as before) or descriptors were lacking (off, until the next tick). */
 static bool accept_one(struct server *s)
 {
     struct sockaddr_storage address;
@@ -49,8 +63,7 @@ static bool accept_one(struct server *s)
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_event(LOG_WARNING, "cannot accept: out of file descriptors or memory", LOG_I("errno", errno),
-                  LOG_I("connections", (int64_t)s->conn_count));
+        complain(s, errno);
         watch_listener(s, false); /* the next tick tries again */
         return false;
     }
@@ -63,7 +76,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     (void)status, (void)events;
 
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        if (s->conn_count >= (size_t)s->conf.max_connections) {
+        if (!has_room(s)) {
             watch_listener(s, false);
             return;
         }
@@ -72,9 +85,39 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     }
 }
 
+static void close_listener(struct server *s)
+{
+    if (!s->listener_open)
+        return;
+    watch_listener(s, false);
+    s->listener_open = false;
+    uv_close((uv_handle_t *)&s->listener, on_handle_closed);
+    close(s->listen_fd);
+    s->listen_fd = -1;
+}
+
+/* Nobody may be lost who was let in: who waits in the queue is accepted, as room
+ * allows, before the socket closes. */
+static void empty_queue(struct server *s)
+{
+    watch_listener(s, true);
+    while (has_room(s)) {
+        if (accept_one(s))
+            continue;
+        if (s->accepting || s->conn_count == 0)
+            close_listener(s);
+        return;
+    }
+    watch_listener(s, false);
+}
+
 void server_room(struct server *s)
 {
-    if (!s->draining && s->conn_count < (size_t)s->conf.max_connections)
+    if (!s->listener_open || !has_room(s))
+        return;
+    if (s->draining)
+        empty_queue(s);
+    else
         watch_listener(s, true);
 }
 
@@ -210,21 +253,6 @@ static void on_handle_closed(uv_handle_t *h)
     server_check_drained(s);
 }
 
-/* Nobody may be lost who was let in: what waits in the backlog is accepted
- * before the socket closes. */
-static void stop_listening(struct server *s)
-{
-    if (!s->listener_open)
-        return;
-    while (s->conn_count < (size_t)s->conf.max_connections && accept_one(s))
-        ;
-    watch_listener(s, false);
-    s->listener_open = false;
-    uv_close((uv_handle_t *)&s->listener, on_handle_closed);
-    close(s->listen_fd);
-    s->listen_fd = -1;
-}
-
 void server_check_drained(struct server *s)
 {
     if (!s->draining || s->drained_told || s->conn_count > 0 || s->active > 0)
@@ -241,13 +269,15 @@ void server_drain(struct server *s, void (*drained)(void *arg), void *arg)
 {
     s->drained = drained;
     s->drained_arg = arg;
-    stop_listening(s);
     s->draining = true;
+    if (s->listener_open)
+        empty_queue(s);
     server_check_drained(s);
 }
 
 void server_abort(struct server *s)
 {
+    close_listener(s);
     for (int state = 0; state < CONN_CLOSED; state++)
         while (!list_empty(&s->conns[state]))
             conn_close(container_of(s->conns[state].next, struct conn, link));

@@ -15,6 +15,7 @@ enum {
     LINGER_MS      = 2000,
     LINGER_BYTES   = 4 * 1024 * 1024,
     TICK_MS        = 250,
+    COMPLAIN_MS    = 60 * 1000,
     DATE_MS        = 50,          /* `Date` is at most so much late               */
 };
 
@@ -41,6 +42,7 @@ struct server {
     int                        listen_fd;            /* -1: not listening              */
     uv_poll_t                  listener;
     bool                       listener_open, accepting;
+    uint64_t                   complain_due;         /* loop time of the next complaint about accepting */
     uv_timer_t                 ticker;
 
     struct link                conns[CONN_STATES];

@@ -6,6 +6,7 @@ import re
 import resource
 import select
 import selectors
+import signal
 import socket
 import threading
 import time
@@ -451,3 +452,18 @@ def test_access_log__of_the_real_application(database, tmp_path):
     assert set(sent) <= set(lines)
     assert {lines[one]["status"] for one in sent if sent[one] == "/api/nothing"} == {"404"}
     assert {lines[one]["cache"] for one in sent if sent[one] == "/api/certificates/templates"} >= {"HIT"}
+
+
+def test_stop__serves_who_waits_in_the_backlog(lab):
+    """WORKER_CONNECTIONS is full when the stop comes: those in the queue were let in too."""
+    server = lab(MAX_WORKERS=1, WORKER_CONNECTIONS=5)
+    inside, outside = ([server.connect() for _ in range(count)] for count in (5, 20))
+    for wire in inside:
+        wire.send(b"GET /slow?ms=700 HTTP/1.1\r\nHost: x\r\n\r\n")
+    for wire in outside:
+        wire.send(b"GET /slow?ms=10 HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.process.send_signal(signal.SIGTERM)
+    for wire in inside + outside:
+        assert wire.response().status == 200
+        wire.close()
+    server.wait(0)
