@@ -17,7 +17,7 @@ from collections import Counter
 
 from harness import Closed, wait_for
 
-SECONDS = float(os.environ.get("STORM_SECONDS", "5"))
+SECONDS = float(os.environ.get("STORM_SECONDS", "8"))
 SEED = int(os.environ.get("STORM_SEED", "20240229"))
 CLIENTS = 24
 PATIENCE = 60
@@ -148,7 +148,7 @@ class Client:
         ending = dice.choice([self.read_all] * 5 + [self.read_some, self.vanish, self.half_close])
         with self.server.connect() as wire:
             if dice.random() < 0.3:
-                wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
             least = self.known.count
             sender = threading.Thread(target=self.send, args=[wire, data, random.Random(dice.random())])
             sender.start()
