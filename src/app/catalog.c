@@ -22,6 +22,14 @@ static const char *sql_join(struct arena *a, const char *start, const char *tabl
     return arena_printf(a, "%s FROM %s WHERE %s", start, table, rest).ptr;
 }
 
+/* A table whose rows are listed. MySQL's optimizer likes to walk the public
+ * index from its top to the place; told to use it, it goes there at once. To
+ * SQLite, which needs no telling, the hint is a comment. */
+static const char *listed(struct arena *a, const struct category *c)
+{
+    return arena_printf(a, "%s /*! FORCE INDEX (idx_%s_public) */", c->table, c->id).ptr;
+}
+
 static struct db_statement statement(struct arena *a, const char *id, const char *verb, const char *sql,
                                      enum db_statement_kind kind)
 {
@@ -76,7 +84,7 @@ static void build_entry(struct catalog_entry *e, const struct category *c, struc
     const char *columns = select_columns(e, a);
     if (!columns)
         return;
-    const char *page = sql_join(a, columns, c->table, AFTER_PLACE IN_ORDER " LIMIT ?");
+    const char *page = sql_join(a, columns, listed(a, c), AFTER_PLACE IN_ORDER " LIMIT ?");
     const char *skip = sql_join(a, columns, c->table, "is_public = 1" IN_ORDER " LIMIT ? OFFSET ?");
     const char *by_id = sql_join(a, columns, c->table, "id = ? AND is_public = 1");
     e->page = statement(a, c->id, "public_page", page, DB_READ);
@@ -95,7 +103,7 @@ static const char *keys_sql(const struct category *list, size_t count, struct ar
         buf_printf(&b,
                    "%sSELECT * FROM (SELECT %zu AS category, generated_at, id FROM %s WHERE " AFTER_PLACE IN_ORDER
                    " LIMIT ?) AS keys_%zu",
-                   i == 0 ? "" : " UNION ALL ", i, list[i].table, i);
+                   i == 0 ? "" : " UNION ALL ", i, listed(a, &list[i]), i);
     return text_of(&b);
 }
 

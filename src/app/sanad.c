@@ -66,7 +66,7 @@ const struct application *sanad_application(struct arena *arena)
     memcpy(routes + app_route_count, service_routes, sizeof(service_routes));
     app->routes = routes;
     app->route_count = app_route_count + SERVICE_ROUTES;
-    app->migrations = migrations_of("sqlite", &app->migration_count);
+    app->migrations = migrations_of;
     app->domain = catalog;
     return list_statements(app, arena, catalog) ? app : NULL;
 }

@@ -18,7 +18,14 @@
 #include "ops/master.h"
 #include "settings/table.h"
 
-enum { ERROR_SIZE = 256, SPARE_DESCRIPTORS = 64, DESCRIPTORS_A_DB = 2, EXIT_CANNOT = 1 };
+enum {
+    ERROR_SIZE = 256,
+    SPARE_DESCRIPTORS = 64,
+    DESCRIPTORS_A_DB = 2,
+    DB_SILENCE_S = 30,
+    NAME_SIZE = 512,
+    EXIT_CANNOT = 1
+};
 
 /* ---- limits of the system ---------------------------------------------------- */
 
@@ -84,11 +91,21 @@ static void tell_planned(const struct settings *s)
 
 struct db_conf service_db_conf(const struct settings *s, int index, int sharers)
 {
+    static const char *const drivers[] = { [DB_DRIVER_SQLITE] = "sqlite", [DB_DRIVER_MYSQL] = "mysql" };
     const int base = share(s->db_pool_size, index, sharers);
 
     return (struct db_conf){
-        .driver = "sqlite",
+        .driver = drivers[s->db_driver],
         .path = s->db_path.ptr,
+        .hosts = s->db_host.rows,
+        .host_count = s->db_host.count,
+        .port = s->db_port,
+        .socket = s->db_socket.ptr,
+        .name = s->db_name.ptr,
+        .user = s->db_user.ptr,
+        .password = s->db_password.ptr,
+        .ssl = s->db_ssl,
+        .io_timeout_s = DB_SILENCE_S,
         .pool_size = base > 0 ? base : 1,
         .max_overflow = share(s->db_max_overflow, index, sharers),
         .pool_timeout_s = s->db_pool_timeout_s,
@@ -113,8 +130,12 @@ static bool migrate(const struct settings *s, const struct application *app)
     int applied = 0;
     enum err e = E_NO_MEMORY;
 
-    if (db)
-        e = migrate_up(db, app->migrations, app->migration_count, tell_migration, NULL, &applied, error, sizeof(error));
+    if (db) {
+        size_t count = 0;
+        const struct migration *list = app->migrations(db_dialect(db), &count);
+
+        e = migrate_up(db, list, count, tell_migration, NULL, &applied, error, sizeof(error));
+    }
     db_free(db);
     if (e != OK)
         log_text(LOG_ERROR, "the database cannot be used: %s", error);
@@ -123,8 +144,22 @@ static bool migrate(const struct settings *s, const struct application *app)
 
 /* ---- what the operator is told ------------------------------------------------------ */
 
+static const char *database_name(const struct settings *s, char out[static NAME_SIZE])
+{
+    const struct str place = s->db_socket.len > 0   ? s->db_socket
+                             : s->db_host.count > 0 ? s->db_host.rows[0]
+                                                    : STR_EMPTY;
+
+    if (s->db_driver == DB_DRIVER_SQLITE)
+        snprintf(out, NAME_SIZE, STR_FMT, STR_ARG(s->db_path));
+    else
+        snprintf(out, NAME_SIZE, STR_FMT " on " STR_FMT, STR_ARG(s->db_name), STR_ARG(place));
+    return out;
+}
+
 static void print_ready(const struct node *n)
 {
+    char database[NAME_SIZE];
     const struct settings *s = n->settings;
     const bool everywhere = str_eq(s->host, STR("0.0.0.0")) || str_eq(s->host, STR("::"));
     const char *host = everywhere ? "127.0.0.1" : n->sockets.url_host;
@@ -139,7 +174,7 @@ static void print_ready(const struct node *n)
             "    stop          Ctrl-C, or kill -TERM %ld\n\n",
             host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host,
             n->sockets.port, n->sockets.url_host, n->sockets.port, s->max_workers, service_connections(s),
-            s->limit_concurrency, s->backlog, s->db_path.ptr, s->db_pool_size, s->db_max_overflow,
+            s->limit_concurrency, s->backlog, database_name(s, database), s->db_pool_size, s->db_max_overflow,
             s->cache_enabled ? "on" : "off", (long)getpid());
 }
 

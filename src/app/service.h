@@ -26,8 +26,7 @@ enum { SERVICE_KEY_BYTES = 32 };
 struct application {
     const struct route              *routes;
     size_t                           route_count;
-    const struct migration          *migrations;       /* of the dialect in use         */
-    size_t                           migration_count;
+    const struct migration         *(*migrations)(const char *dialect, size_t *ret_count);
     const struct db_statement *const *statements;      /* for the labels of metrics     */
     size_t                           statement_count;
     const void                      *domain;           /* the application's own, for handlers */

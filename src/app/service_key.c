@@ -81,7 +81,10 @@ enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_
 
     if (s->secret_key.len > 0)
         crypto_generichash(secret, sizeof(secret), (const uint8_t *)s->secret_key.ptr, s->secret_key.len, NULL, 0);
-    else
+    else if (s->db_driver != DB_DRIVER_SQLITE) {
+        snprintf(error, size, "SECRET_KEY must be set (the same on every node) when the database is a server");
+        e = E_INVALID;
+    } else
         e = file_secret(s->db_path, secret, error, size);
     if (e == OK)
         crypto_generichash(ret_key, SERVICE_KEY_BYTES, (const uint8_t *)purpose, strlen(purpose), secret,

@@ -96,6 +96,112 @@ enum err task_offload(task_work *work, void *arg)
     return coro_wait_firmly();
 }
 
+/* ---- descriptors ------------------------------------------------------------ */
+
+struct task_fd {
+    uv_poll_t poll;
+    uv_timer_t timer;
+    struct coro *waiter;
+    int watched; /* events asked of libuv; 0: none     */
+    int wanted;  /* events that the waiter waits for   */
+    int came;    /* what ended the wait                */
+    int open_handles;
+    bool stirred;
+};
+
+static void on_fd_event(uv_poll_t *poll, int status, int events);
+
+/* libuv forgets and learns the descriptor anew at each start, so it is asked
+ * only when something changes. */
+static void watch(struct task_fd *w, int events)
+{
+    if (w->watched == events)
+        return;
+    w->watched = events;
+    if (events)
+        uv_poll_start(&w->poll, events, on_fd_event);
+    else
+        uv_poll_stop(&w->poll);
+}
+
+static void fd_wake(struct task_fd *w, int events, enum err result)
+{
+    struct coro *waiter = w->waiter;
+
+    w->waiter = NULL;
+    w->came = events;
+    uv_timer_stop(&w->timer);
+    coro_wake(waiter, result);
+}
+
+static void on_fd_event(uv_poll_t *poll, int status, int events)
+{
+    struct task_fd *w = poll->data;
+
+    if (status < 0)
+        events = UV_READABLE | UV_WRITABLE; /* the next read tells why */
+    if (!w->waiter) {
+        w->stirred = true;
+        watch(w, 0);
+    } else if (events & w->wanted) {
+        fd_wake(w, events & w->wanted, OK);
+    } else {
+        watch(w, w->wanted);
+    }
+}
+
+static void on_fd_timeout(uv_timer_t *timer) { fd_wake(timer->data, 0, E_TIMEOUT); }
+
+struct task_fd *task_fd_open(int fd)
+{
+    struct task_fd *w = calloc(1, sizeof(*w));
+
+    if (!w || uv_poll_init(loop, &w->poll, fd) != 0) {
+        free(w);
+        return NULL;
+    }
+    uv_timer_init(loop, &w->timer);
+    w->poll.data = w->timer.data = w;
+    w->open_handles = 2;
+    return w;
+}
+
+static void on_fd_closed(uv_handle_t *h)
+{
+    struct task_fd *w = h->data;
+
+    if (--w->open_handles == 0)
+        free(w);
+}
+
+void task_fd_close(struct task_fd *w)
+{
+    if (!w)
+        return;
+    assert(!w->waiter);
+    uv_close((uv_handle_t *)&w->poll, on_fd_closed);
+    uv_close((uv_handle_t *)&w->timer, on_fd_closed);
+}
+
+enum err task_fd_wait(struct task_fd *w, int events, uint64_t timeout_ms, int *ret_events)
+{
+    enum err e;
+
+    w->waiter = coro_self();
+    w->wanted = events;
+    watch(w, events | UV_READABLE);
+    if (timeout_ms > 0) {
+        uv_update_time(loop);
+        uv_timer_start(&w->timer, on_fd_timeout, timeout_ms, 0);
+    }
+    e = coro_wait_firmly();
+    if (e == OK)
+        *ret_events = w->came;
+    return e;
+}
+
+bool task_fd_stirred(const struct task_fd *w) { return w->stirred; }
+
 /* ---- waitline ------------------------------------------------------------- */
 
 struct waiter {

@@ -27,6 +27,24 @@ MUSTCHECK enum err task_sleep(uint64_t ms);
 typedef enum err task_work(void *arg);
 MUSTCHECK enum err task_offload(task_work *work, void *arg);
 
+/* A descriptor that coroutines wait for, one at a time. It is watched as long
+ * as it is open, so that a wait costs no system call of its own, and a peer
+ * that closes while nobody waits is noticed. */
+struct task_fd;
+
+/* NULL without memory or when the descriptor cannot be watched. */
+struct task_fd *task_fd_open(int fd);
+
+/* Stops watching; the descriptor stays open. Nobody may wait. NULL is fine. */
+void task_fd_close(struct task_fd *w);
+
+/* Waits, firmly, until the descriptor is UV_READABLE or UV_WRITABLE (`events`),
+ * at most timeout_ms (0: no limit): OK with *ret_events, or E_TIMEOUT. */
+MUSTCHECK enum err task_fd_wait(struct task_fd *w, int events, uint64_t timeout_ms, int *ret_events);
+
+/* Whether something came (or the peer closed) while nobody waited. */
+bool task_fd_stirred(const struct task_fd *w);
+
 /* A place where coroutines wait in line; first come, first served. */
 struct waitline { struct link waiters; };
 void waitline_init(struct waitline *w);

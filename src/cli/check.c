@@ -98,13 +98,16 @@ static void check_folder(struct findings *f, const struct settings *s)
 static void check_migrations(struct findings *f, struct db *db, const struct application *app)
 {
     char error[ERROR_SIZE] = "", line[LISTED];
+    size_t count = 0;
     int pending = 0;
 
-    if (migrate_pending(db, app->migrations, app->migration_count, &pending, error, sizeof(error)) != OK) {
+    const struct migration *list = app->migrations(db_dialect(db), &count);
+
+    if (migrate_pending(db, list, count, &pending, error, sizeof(error)) != OK) {
         bad(f, "migrations", error);
         return;
     }
-    snprintf(line, sizeof(line), "%d of %zu to be applied%s", pending, app->migration_count,
+    snprintf(line, sizeof(line), "%d of %zu to be applied%s", pending, count,
              pending > 0 ? "; sanad serve and sanad migrate do that" : "");
     if (pending > 0)
         warn(f, "migrations", line);
@@ -117,17 +120,19 @@ static void check_database(struct findings *f, const struct settings *s, const s
     const struct db_conf conf = service_db_conf(s, 0, 1);
     struct db *db;
 
-    if (access(s->db_path.ptr, F_OK) != 0) {
+    const bool embedded = s->db_driver == DB_DRIVER_SQLITE;
+
+    if (embedded && access(s->db_path.ptr, F_OK) != 0) {
         warn(f, "database", "does not exist yet; sanad serve and sanad migrate make it");
         return;
     }
     db = db_new(&conf);
     if (!db || db_ping(db) != OK)
         bad(f, "database", db && db_last_error(db)[0] ? db_last_error(db) : "does not answer");
-    else if (access(s->db_path.ptr, W_OK) != 0)
+    else if (embedded && access(s->db_path.ptr, W_OK) != 0)
         bad(f, "database", "this user may not write to it");
     else {
-        good("database", s->db_path.ptr);
+        good("database", embedded ? s->db_path.ptr : s->db_name.ptr);
         check_migrations(f, db, app);
     }
     db_free(db);

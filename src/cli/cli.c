@@ -150,12 +150,19 @@ int cli_settings(const struct cli_options *options, struct settings *ret_setting
 
 int cli_supported(const struct cli_options *options, const struct settings *s)
 {
+    const char *missing = NULL;
+
     if (s->db_driver == DB_DRIVER_SQLITE)
         return CLI_OK;
-    fprintf(
-        stderr,
-        "sanad %s: this version keeps its data in the embedded database only: unset DB_HOST, or set DB_DRIVER=sqlite\n",
-        options->command);
+    if (s->db_host.count == 0 && s->db_socket.len == 0)
+        missing = "DB_HOST, or DB_SOCKET";
+    else if (s->db_name.len == 0)
+        missing = "DB_NAME";
+    else if (s->db_user.len == 0)
+        missing = "DB_USER";
+    if (!missing)
+        return CLI_OK;
+    fprintf(stderr, "sanad %s: DB_DRIVER is mysql, which needs %s\n", options->command, missing);
     return CLI_SETTINGS;
 }
 

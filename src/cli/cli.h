@@ -82,8 +82,8 @@ int cli_usage(const char *command, const char *format, ...) PRINTF(2, 3);
  * CLI_SETTINGS or CLI_FAILED: there is nothing to free. */
 MUSTCHECK int cli_settings(const struct cli_options *options, struct settings *ret_settings);
 
-/* CLI_OK, or CLI_SETTINGS (printed) when the settings ask for what this version
- * cannot do at all. */
+/* CLI_OK, or CLI_SETTINGS (printed) when settings that belong together are not
+ * all there. */
 MUSTCHECK int cli_supported(const struct cli_options *options, const struct settings *s);
 
 /* What is written so far has arrived: CLI_OK, or CLI_FAILED (printed), as when

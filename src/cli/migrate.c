@@ -9,13 +9,11 @@
 #include "cli/cli.h"
 #include "db/migrate.h"
 
-static const char dialect[] = "sqlite";
-
 enum err migrate_look(struct db *db, struct migrate_state *ret_state, char *error, size_t size)
 {
     size_t count = 0;
     int pending = 0;
-    const struct migration *list = migrations_of(dialect, &count);
+    const struct migration *list = migrations_of(db_dialect(db), &count);
     const enum err e = migrate_pending(db, list, count, &pending, error, size);
 
     if (e == OK)
@@ -33,7 +31,7 @@ static void print_migration(void *arg, const struct migration *m)
 enum err migrate_apply(struct db *db, int *ret_applied, char *error, size_t size)
 {
     size_t count = 0;
-    const struct migration *list = migrations_of(dialect, &count);
+    const struct migration *list = migrations_of(db_dialect(db), &count);
 
     return migrate_up(db, list, count, print_migration, NULL, ret_applied, error, size);
 }
@@ -70,7 +68,7 @@ static int look_at_nothing(const char *command)
 {
     size_t count = 0;
 
-    (void)migrations_of(dialect, &count);
+    (void)migrations_of("sqlite", &count);
     print_pending(&(struct migrate_state){ .all = (int)count, .pending = (int)count });
     return cli_flush(command, stdout);
 }
@@ -81,7 +79,7 @@ static int with_database(const char *command, const struct settings *s, bool onl
     char error[MIGRATE_ERROR_SIZE] = "not enough memory";
     enum err e = E_NO_MEMORY;
 
-    if (only_look && access(conf.path, F_OK) != 0 && errno == ENOENT)
+    if (only_look && s->db_driver == DB_DRIVER_SQLITE && access(conf.path, F_OK) != 0 && errno == ENOENT)
         return look_at_nothing(command);
     struct db *db = db_new(&conf);
     if (db)

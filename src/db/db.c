@@ -17,7 +17,7 @@ struct db {
     struct group group; /* used with a single-writer driver */
 };
 
-static const struct db_driver *const drivers[] = { &db_sqlite };
+static const struct db_driver *const drivers[] = { &db_sqlite, &db_mariadb };
 
 /* ---- life ------------------------------------------------------------------- */
 
@@ -57,6 +57,7 @@ void db_tick(struct db *db) { pool_tick(&db->pool); }
 int64_t db_retry_after_ms(const struct db *db) { return pool_retry_after_ms(&db->pool); }
 size_t db_describe(const struct db *db, char *out, size_t size) { return pool_describe(&db->pool, out, size); }
 const char *db_last_error(const struct db *db) { return db->pool.reason; }
+const char *db_dialect(const struct db *db) { return db->driver->migrations; }
 const struct db_driver *db_driver_of(const struct db *db) { return db->driver; }
 
 enum err db_ping(struct db *db)

@@ -21,6 +21,13 @@ struct db_pooled;
 struct db_conf {
     const char *driver;             /* "sqlite"                                      */
     const char *path;               /* sqlite: the file                              */
+    const struct str *hosts;        /* mysql: tried in this order                    */
+    size_t      host_count;
+    int         port;
+    const char *socket;             /* mysql: a unix socket instead of a host; may be NULL */
+    const char *name, *user, *password;
+    bool        ssl;                /* mysql: TLS, with the certificate checked      */
+    double      io_timeout_s;       /* mysql: a server that is silent for so long is lost */
     int         pool_size;          /* this process's connections that are kept      */
     int         max_overflow;       /* and beyond                                    */
     double      pool_timeout_s;     /* wait for a connection                         */
@@ -70,6 +77,9 @@ const char *db_last_error(const struct db *db);
 
 /* "size=50 overflow=100 active=150 idle=0 waiting=37 oldest_wait_ms=29910" */
 size_t db_describe(const struct db *db, char *out, size_t size);
+
+/* The folder of its migrations: "sqlite", "mysql". */
+const char *db_dialect(const struct db *db);
 
 struct db_scope db_scope_of(struct db *db, struct arena *arena);
 

@@ -30,6 +30,11 @@ struct db_driver {
     bool        single_writer;      /* one write transaction at a time: commits are grouped */
     const char *migrations;         /* folder of its dialect under migrations/             */
     const char *begin;              /* opens a write transaction                           */
+    bool        ddl_commits;        /* CREATE and ALTER end the transaction they stand in  */
+
+    /* One row with 1 when this connection alone may migrate now, until it is
+     * reset; NULL when `begin` locks the database anyway. */
+    const struct db_statement *lock_migrations;
 
     /* One row when the table that its argument names exists. */
     const struct db_statement *table_exists;
@@ -40,6 +45,10 @@ struct db_driver {
 
     /* Closes and frees; takes NULL. Does not wait. */
     void (*close)(struct db_conn *c);
+
+    /* Whether the other side has closed a connection that nobody uses, as far
+     * as is known without asking; NULL: never known. Does not wait. */
+    bool (*is_gone)(const struct db_conn *c);
 
     /* Whether the connection still answers (waits). */
     enum err (*ping)(struct db_conn *c);
@@ -58,7 +67,7 @@ struct db_driver {
     enum err (*script)(struct db_conn *c, const char *sql);
 };
 
-extern const struct db_driver db_sqlite;
+extern const struct db_driver db_sqlite, db_mariadb;
 
 /* A database with a given driver; db_new() finds it by conf->driver. */
 struct db *db_new_with(const struct db_driver *driver, const struct db_conf *conf);

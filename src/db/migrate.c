@@ -146,18 +146,46 @@ static enum err record(const struct run *r, struct db_scope *scope, const struct
     return e == OK ? OK : failed(r, e, "cannot record a migration", scope->held->conn->error);
 }
 
+/* After a statement that may have ended the transaction. */
+static enum err begin_again(const struct run *r, struct db_scope *scope)
+{
+    const struct db_driver *driver = db_driver_of(r->db);
+    struct db_conn *conn = scope->held->conn;
+    const enum err e = conn->in_transaction ? OK : driver->script(conn, driver->begin);
+
+    return e == OK ? OK : failed(r, e, "cannot begin a transaction", conn->error);
+}
+
 static enum err apply(const struct run *r, struct db_scope *scope, const struct migration *m)
 {
     struct db_conn *conn = scope->held->conn;
-    const enum err e = db_driver_of(r->db)->script(conn, m->sql);
+    enum err e = db_driver_of(r->db)->script(conn, m->sql);
 
     if (e != OK) {
         snprintf(r->error, r->size, "migration %d (%s) failed: %s", m->number, m->name, conn->error);
         return e;
     }
-    if (!conn->in_transaction)
+    if (!conn->in_transaction && !db_driver_of(r->db)->ddl_commits)
         return refuse(r, m->number, m->name, "ends the transaction it runs in");
-    return record(r, scope, m);
+    e = begin_again(r, scope);
+    return e == OK ? record(r, scope, m) : e;
+}
+
+/* Where BEGIN does not keep other processes out. The lock goes when the
+ * connection is reset on its return. */
+static enum err lock(const struct run *r, struct db_scope *scope)
+{
+    const struct db_statement *statement = db_driver_of(r->db)->lock_migrations;
+    struct db_rows rows;
+    enum err e;
+
+    if (!statement)
+        return OK;
+    scope->held->conn->dirty = true;
+    e = db_query(scope, statement, DB_ARGS(DBV_INT(LOCK_WAIT_S)), &rows);
+    if (e == OK && (rows.count != 1 || db_int(db_row(&rows, 0)) != 1))
+        e = E_BUSY;
+    return e == OK ? OK : failed(r, e, "cannot lock the database", scope->held->conn->error);
 }
 
 /* In the transaction: what another process has done meanwhile counts. */
@@ -165,11 +193,16 @@ static enum err apply_next_locked(struct run *r, struct db_scope *scope, const s
 {
     struct db_rows rows;
     size_t applied = 0;
-    enum err e = db_query(scope, &make_table, DB_NO_ARGS, &rows);
+    enum err e = lock(r, scope);
 
     if (e != OK)
+        return e;
+    e = db_query(scope, &make_table, DB_NO_ARGS, &rows);
+    if (e != OK)
         return failed(r, e, "cannot write to the database", scope->held->conn->error);
-    e = count_applied(r, scope, &applied);
+    e = begin_again(r, scope);
+    if (e == OK)
+        e = count_applied(r, scope, &applied);
     if (e != OK || applied == r->count)
         return e;
     e = apply(r, scope, &r->list[applied]);

@@ -306,6 +306,10 @@ static enum err check_alive(struct db_pooled *c)
     struct pool *p = c->pool;
     enum err e;
 
+    if (p->driver->is_gone && p->driver->is_gone(c->conn)) {
+        throw_away(c);
+        return E_UNAVAILABLE;
+    }
     if (!p->conf->pool_pre_ping || c->taken_at - c->idle_since <= (mono_ns)PING_AFTER_MS * NS_PER_MS)
         return OK;
     e = p->driver->ping(c->conn);

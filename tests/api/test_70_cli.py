@@ -239,15 +239,14 @@ def test_settings__secrets_are_never_shown(serve, tmp_path):
         assert each not in out
 
 
-# -- what this version does not do -----------------------------------------------------------------------------------------
+# -- settings that belong together -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("command", ("serve", "check", "migrate", "demo"))
-@pytest.mark.parametrize("setting", ("DB_HOST=db.example", "DB_DRIVER=mysql"))
-def test_mysql__is_refused_in_a_sentence(tmp_path, command, setting):
+@pytest.mark.parametrize("setting, missing", (("DB_HOST=db.example", "DB_NAME"), ("DB_DRIVER=mysql", "DB_HOST, or DB_SOCKET")))
+def test_mysql__what_is_missing_is_named(tmp_path, command, setting, missing):
     done = sanad(tmp_path, command, "--set", setting, status=78)
     assert done.stdout == ""
-    assert lines(done.stderr) == [f"sanad {command}: this version keeps its data in the embedded database only: "
-                                  "unset DB_HOST, or set DB_DRIVER=sqlite"]
+    assert lines(done.stderr) == [f"sanad {command}: DB_DRIVER is mysql, which needs {missing}"]
     assert files(tmp_path) == {}
 
 

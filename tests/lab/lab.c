@@ -25,6 +25,13 @@ static const struct migration migrations[] = {
       "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;" },
 };
 
+static const struct migration *migrations_for(const char *dialect, size_t *ret_count)
+{
+    (void)dialect;
+    *ret_count = sizeof(migrations) / sizeof(*migrations);
+    return migrations;
+}
+
 static const struct db_statement q_read = { "counter_read", "SELECT value FROM counter WHERE id = 1", DB_READ };
 static const struct db_statement q_add = { "counter_add", "UPDATE counter SET value = value + 1 WHERE id = 1",
                                            DB_WRITE };
@@ -196,8 +203,7 @@ static const struct route routes[] = {
 static const struct application lab = {
     .routes = routes,
     .route_count = sizeof(routes) / sizeof(*routes),
-    .migrations = migrations,
-    .migration_count = sizeof(migrations) / sizeof(*migrations),
+    .migrations = migrations_for,
     .statements = statements,
     .statement_count = sizeof(statements) / sizeof(*statements),
 };

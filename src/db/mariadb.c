@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver for MariaDB and MySQL, on libmariadb's non-blocking calls.
+ *
+ * Each blocking call of the library has a _start and a _cont: they return what
+ * they wait for (MYSQL_WAIT_READ, ...) or 0 when they are done. A coroutine
+ * waits on the worker's own loop in between (base/task.h); outside a coroutine
+ * (tools, start-up) poll(2) does. No thread is used but to look up host names.
+ *
+ * Statements are prepared once a connection, in the binary protocol. A session
+ * is UTC, utf8mb4 and strict. COM_RESET_CONNECTION forgets prepared statements
+ * and the session, so it is used only after a transaction that was left open.
+ */
+#include <errmsg.h>
+#include <mysql.h>
+#include <mysqld_error.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/coro.h"
+#include "base/task.h"
+#include "db/db.h"
+#include "db/driver.h"
+
+enum {
+    STATEMENT_BUCKETS = 64, /* of the table of prepared statements, a power of 2 */
+    COLUMNS_MAX = 64,       /* of a result                                       */
+    ARGS_MAX = 64,          /* of a statement                                    */
+    ROWS_MAX = 100000,
+    INLINE_BYTES = 256, /* a longer text is fetched by itself                */
+    CONNECT_TIMEOUT_S = 5,
+    CLOSE_ERROR = 1927, /* ER_CONNECTION_KILLED                              */
+};
+
+static const char session[] = "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION', "
+                              "autocommit = 1";
+
+/* Where the library puts one column of a row. */
+struct cell {
+    enum db_kind kind;
+    my_bool null;
+    unsigned long length;
+    union {
+        int64_t i;
+        double d;
+        char text[INLINE_BYTES];
+    };
+};
+
+/* A statement as this connection knows it. */
+struct prepared {
+    struct prepared *next; /* in its bucket                         */
+    const struct db_statement *st;
+    MYSQL_STMT *stmt;
+    struct cell *cells; /* one a column, bound once; NULL: none  */
+    unsigned columns;
+};
+
+struct mariadb_conn {
+    struct db_conn base;
+    MYSQL *mysql;
+    struct task_fd *fd; /* NULL outside a loop */
+    struct prepared *statements[STATEMENT_BUCKETS];
+};
+
+static struct mariadb_conn *of(struct db_conn *base) { return (struct mariadb_conn *)base; }
+
+/* ---- errors --------------------------------------------------------------------- */
+
+/* What a server's error means here. Not listed: E_DATABASE. */
+static const struct outcome {
+    unsigned code;
+    enum err err;
+    bool broken, lost; /* the connection; and all that are older */
+} outcomes[] = {
+    { ER_DUP_ENTRY, E_CONFLICT, false, false },
+    { ER_ROW_IS_REFERENCED_2, E_CONFLICT, false, false },
+    { ER_NO_REFERENCED_ROW_2, E_CONFLICT, false, false },
+    { ER_LOCK_WAIT_TIMEOUT, E_BUSY, false, false },
+    { ER_LOCK_DEADLOCK, E_BUSY, false, false },
+    { ER_DISK_FULL, E_DISK_FULL, false, false },
+    { ER_RECORD_FILE_FULL, E_DISK_FULL, false, false },
+    { ER_OPTION_PREVENTS_STATEMENT, E_READ_ONLY, true, false }, /* another host may write */
+    { ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, E_READ_ONLY, true, false },
+    { ER_DATA_TOO_LONG, E_INVALID, false, false },
+    { ER_WARN_DATA_OUT_OF_RANGE, E_INVALID, false, false },
+    { ER_BAD_NULL_ERROR, E_INVALID, false, false },
+    { ER_CONSTRAINT_FAILED, E_INVALID, false, false },
+    { ER_TRUNCATED_WRONG_VALUE, E_INVALID, false, false },
+    { ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, E_INVALID, false, false },
+    { ER_CANT_AGGREGATE_2COLLATIONS, E_INVALID, false, false }, /* a text that is not ASCII beside a code */
+    { ER_SERVER_SHUTDOWN, E_UNAVAILABLE, true, true },
+    { ER_CONNECTION_KILLED, E_UNAVAILABLE, true, false },
+    { CR_SERVER_GONE_ERROR, E_UNAVAILABLE, true, true },
+    { CR_SERVER_LOST, E_UNAVAILABLE, true, true },
+    { CR_SERVER_LOST_EXTENDED, E_UNAVAILABLE, true, true },
+    { CR_COMMANDS_OUT_OF_SYNC, E_DATABASE, true, false },
+    { 4031, E_UNAVAILABLE, true, false }, /* MySQL 8: closed for its idleness */
+};
+
+static const struct outcome *outcome_of(unsigned code)
+{
+    static const struct outcome other = { 0, E_DATABASE, false, false };
+
+    for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++)
+        if (outcomes[i].code == code)
+            return &outcomes[i];
+    return &other;
+}
+
+/* Notes the error for the pool and the log. The text is the server's: it may
+ * quote values, so it goes to the log of errors only. */
+static enum err fail(struct mariadb_conn *c, unsigned code, const char *text)
+{
+    const struct outcome *o = outcome_of(code);
+
+    snprintf(c->base.error, sizeof(c->base.error), "%u: %s", code, text);
+    c->base.broken = c->base.broken || o->broken;
+    c->base.lost = c->base.lost || o->lost;
+    return o->err;
+}
+
+static enum err conn_error(struct mariadb_conn *c) { return fail(c, mysql_errno(c->mysql), mysql_error(c->mysql)); }
+
+static enum err stmt_error(struct mariadb_conn *c, MYSQL_STMT *stmt)
+{
+    return fail(c, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+}
+
+/* ---- waiting ---------------------------------------------------------------------- */
+
+/* For callers that cannot be suspended. */
+static int block_for(MYSQL *mysql, int status)
+{
+    struct pollfd p = { .fd = mysql_get_socket(mysql) };
+    const int limit = status & MYSQL_WAIT_TIMEOUT ? (int)mysql_get_timeout_value_ms(mysql) : -1;
+    int came = 0;
+
+    p.events = (short)((status & MYSQL_WAIT_READ ? POLLIN : 0) | (status & MYSQL_WAIT_WRITE ? POLLOUT : 0));
+    if (poll(&p, 1, limit) <= 0)
+        return MYSQL_WAIT_TIMEOUT;
+    came |= p.revents & (POLLIN | POLLHUP | POLLERR) ? status & MYSQL_WAIT_READ : 0;
+    came |= p.revents & (POLLOUT | POLLHUP | POLLERR) ? status & MYSQL_WAIT_WRITE : 0;
+    return came;
+}
+
+/* Waits for what the library asks for; returns what came, in its words. */
+static int wait_for(struct mariadb_conn *c, int status)
+{
+    const uint64_t limit = status & MYSQL_WAIT_TIMEOUT ? mysql_get_timeout_value_ms(c->mysql) : 0;
+    const int events = (status & MYSQL_WAIT_READ ? UV_READABLE : 0) | (status & MYSQL_WAIT_WRITE ? UV_WRITABLE : 0);
+    int came = 0;
+
+    if (!coro_self())
+        return block_for(c->mysql, status);
+    if (!c->fd)
+        c->fd = task_fd_open(mysql_get_socket(c->mysql));
+    if (!c->fd || task_fd_wait(c->fd, events, limit, &came) != OK)
+        return MYSQL_WAIT_TIMEOUT;
+    return (came & UV_READABLE ? MYSQL_WAIT_READ : 0) | (came & UV_WRITABLE ? MYSQL_WAIT_WRITE : 0);
+}
+
+/* A call of the library as if it blocked: how it begins, and how it goes on with
+ * what `came` of its wait. */
+#define AWAIT(c, begin, go_on)                                                                                         \
+    do {                                                                                                               \
+        int waits = (begin);                                                                                           \
+        while (waits) {                                                                                                \
+            const int came = wait_for((c), waits);                                                                     \
+            waits = (go_on);                                                                                           \
+        }                                                                                                              \
+    } while (0)
+
+static void note_transaction(struct mariadb_conn *c)
+{
+    unsigned status = 0;
+
+    mariadb_get_infov(c->mysql, MARIADB_CONNECTION_SERVER_STATUS, &status);
+    c->base.in_transaction = (status & SERVER_STATUS_IN_TRANS) != 0;
+}
+
+static enum err query(struct mariadb_conn *c, const char *sql)
+{
+    int failed = 0;
+
+    AWAIT(c, mysql_real_query_start(&failed, c->mysql, sql, (unsigned long)strlen(sql)),
+          mysql_real_query_cont(&failed, c->mysql, came));
+    if (failed)
+        return conn_error(c);
+    note_transaction(c);
+    return OK;
+}
+
+/* ---- prepared statements -------------------------------------------------------------- */
+
+static struct prepared **bucket_of(struct mariadb_conn *c, const struct db_statement *st)
+{
+    return &c->statements[((uintptr_t)st >> 4) & (STATEMENT_BUCKETS - 1)];
+}
+
+static struct prepared *lookup(struct mariadb_conn *c, const struct db_statement *st)
+{
+    struct prepared *p = *bucket_of(c, st);
+
+    while (p && p->st != st)
+        p = p->next;
+    return p;
+}
+
+static void prepared_free(struct prepared *p)
+{
+    if (p->stmt)
+        mysql_stmt_close(p->stmt);
+    free(p->cells);
+    free(p);
+}
+
+static enum db_kind kind_of(enum enum_field_types type)
+{
+    switch (type) {
+    case MYSQL_TYPE_TINY:
+    case MYSQL_TYPE_SHORT:
+    case MYSQL_TYPE_INT24:
+    case MYSQL_TYPE_LONG:
+    case MYSQL_TYPE_LONGLONG:
+    case MYSQL_TYPE_YEAR:
+        return DB_INT;
+    case MYSQL_TYPE_FLOAT:
+    case MYSQL_TYPE_DOUBLE:
+        return DB_REAL;
+    default:
+        return DB_TEXT;
+    }
+}
+
+static void bind_cell(MYSQL_BIND *bind, struct cell *cell, enum enum_field_types type)
+{
+    static const enum enum_field_types types[] = {
+        [DB_INT] = MYSQL_TYPE_LONGLONG,
+        [DB_REAL] = MYSQL_TYPE_DOUBLE,
+        [DB_TEXT] = MYSQL_TYPE_STRING,
+    };
+
+    cell->kind = kind_of(type);
+    *bind = (MYSQL_BIND){
+        .buffer_type = types[cell->kind],
+        .buffer = cell->text,
+        .buffer_length = sizeof(cell->text),
+        .length = &cell->length,
+        .is_null = &cell->null,
+    };
+}
+
+/* Says, once, where the rows of a statement go. */
+static enum err bind_rows(struct mariadb_conn *c, struct prepared *p)
+{
+    MYSQL_RES *meta = mysql_stmt_result_metadata(p->stmt);
+    MYSQL_BIND binds[COLUMNS_MAX];
+
+    if (!meta)
+        return OK; /* it gives no rows */
+    p->columns = mysql_num_fields(meta);
+    p->cells = calloc(p->columns, sizeof(*p->cells));
+    for (unsigned i = 0; p->cells && p->columns <= COLUMNS_MAX && i < p->columns; i++)
+        bind_cell(&binds[i], &p->cells[i], mysql_fetch_field_direct(meta, i)->type);
+    mysql_free_result(meta);
+    if (!p->cells)
+        return E_NO_MEMORY;
+    if (p->columns > COLUMNS_MAX)
+        return E_INTERNAL;
+    return mysql_stmt_bind_result(p->stmt, binds) == 0 ? OK : stmt_error(c, p->stmt);
+}
+
+static enum err prepare_on(struct mariadb_conn *c, struct prepared *p)
+{
+    int failed = 0;
+
+    p->stmt = mysql_stmt_init(c->mysql);
+    if (!p->stmt)
+        return E_NO_MEMORY;
+    AWAIT(c, mysql_stmt_prepare_start(&failed, p->stmt, p->st->sql, (unsigned long)strlen(p->st->sql)),
+          mysql_stmt_prepare_cont(&failed, p->stmt, came));
+    return failed ? stmt_error(c, p->stmt) : bind_rows(c, p);
+}
+
+static enum err prepare(struct mariadb_conn *c, const struct db_statement *st, struct prepared **ret_prepared)
+{
+    struct prepared *p = calloc(1, sizeof(*p)), **bucket = bucket_of(c, st);
+    enum err e;
+
+    if (!p)
+        return E_NO_MEMORY;
+    p->st = st;
+    e = prepare_on(c, p);
+    if (e != OK) {
+        prepared_free(p);
+        return e;
+    }
+    p->next = *bucket;
+    *bucket = p;
+    *ret_prepared = p;
+    return OK;
+}
+
+/* After COM_RESET_CONNECTION the server knows none of them; before a close it
+ * need not be told of each. */
+static void forget_statements(struct mariadb_conn *c)
+{
+    for (size_t i = 0; i < STATEMENT_BUCKETS; i++) {
+        struct prepared *p;
+        while ((p = c->statements[i]) != NULL) {
+            c->statements[i] = p->next;
+            prepared_free(p);
+        }
+    }
+}
+
+/* ---- arguments ---------------------------------------------------------------------------- */
+
+static enum err bind_args(struct mariadb_conn *c, struct prepared *p, const struct db_value *args, size_t count)
+{
+    static const enum enum_field_types types[] = {
+        [DB_NULL] = MYSQL_TYPE_NULL,   [DB_INT] = MYSQL_TYPE_LONGLONG, [DB_REAL] = MYSQL_TYPE_DOUBLE,
+        [DB_TEXT] = MYSQL_TYPE_STRING, [DB_BLOB] = MYSQL_TYPE_BLOB,
+    };
+    MYSQL_BIND binds[ARGS_MAX];
+
+    if (count > ARGS_MAX || count != mysql_stmt_param_count(p->stmt))
+        return E_INTERNAL;
+    memset(binds, 0, sizeof(binds[0]) * (count ? count : 1));
+    for (size_t i = 0; i < count; i++) {
+        const struct db_value *v = &args[i];
+        const bool text = v->kind == DB_TEXT || v->kind == DB_BLOB;
+
+        binds[i].buffer_type = types[v->kind];
+        binds[i].buffer = text ? (void *)(uintptr_t)v->s.ptr : (void *)(uintptr_t)&v->i;
+        binds[i].buffer_length = text ? v->s.len : sizeof(v->i);
+    }
+    return count == 0 || mysql_stmt_bind_param(p->stmt, binds) == 0 ? OK : stmt_error(c, p->stmt);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+/* A text that did not fit its cell is fetched whole, straight into the arena. */
+static enum err take_text(struct mariadb_conn *c, struct prepared *p, unsigned column, struct arena *arena,
+                          struct str *ret_text)
+{
+    const struct cell *cell = &p->cells[column];
+    unsigned long length = cell->length;
+    MYSQL_BIND whole = { .buffer_type = MYSQL_TYPE_STRING, .buffer_length = length, .length = &length };
+    char *room = arena_alloc(arena, length + 1);
+
+    if (!room)
+        return E_NO_MEMORY;
+    whole.buffer = room;
+    if (length <= INLINE_BYTES)
+        memcpy(room, cell->text, length);
+    else if (mysql_stmt_fetch_column(p->stmt, &whole, column, 0) != 0)
+        return stmt_error(c, p->stmt);
+    room[length] = '\0';
+    *ret_text = (struct str){ room, length };
+    return OK;
+}
+
+static enum err take_row(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_value *row)
+{
+    for (unsigned i = 0; i < p->columns; i++) {
+        const struct cell *cell = &p->cells[i];
+        enum err e = OK;
+
+        row[i] = (struct db_value){ .kind = cell->null ? DB_NULL : cell->kind };
+        if (row[i].kind == DB_INT)
+            row[i].i = cell->i;
+        else if (row[i].kind == DB_REAL)
+            row[i].d = cell->d;
+        else if (row[i].kind == DB_TEXT)
+            e = take_text(c, p, i, arena, &row[i].s);
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+static enum err take_rows(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_rows *rows)
+{
+    const uint64_t count = mysql_stmt_num_rows(p->stmt);
+    enum err e = OK;
+
+    if (count > ROWS_MAX)
+        return E_TOO_LARGE;
+    rows->columns = p->columns;
+    rows->values = arena_array(arena, struct db_value, count * p->columns);
+    if (!rows->values)
+        return E_NO_MEMORY;
+    for (; e == OK && rows->count < count; rows->count++) {
+        const int fetched = mysql_stmt_fetch(p->stmt); /* of the stored result: does not wait */
+
+        if (fetched != 0 && fetched != MYSQL_DATA_TRUNCATED)
+            return stmt_error(c, p->stmt);
+        e = take_row(c, p, arena, rows->values + rows->count * p->columns);
+    }
+    return e;
+}
+
+static enum err collect(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_rows *rows)
+{
+    my_bool not_freed = 0;
+    int failed = 0;
+    enum err e;
+
+    AWAIT(c, mysql_stmt_store_result_start(&failed, p->stmt), mysql_stmt_store_result_cont(&failed, p->stmt, came));
+    e = failed ? stmt_error(c, p->stmt) : take_rows(c, p, arena, rows);
+    AWAIT(c, mysql_stmt_free_result_start(&not_freed, p->stmt), mysql_stmt_free_result_cont(&not_freed, p->stmt, came));
+    return e;
+}
+
+static enum err execute(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_rows *rows)
+{
+    int failed = 0;
+
+    AWAIT(c, mysql_stmt_execute_start(&failed, p->stmt), mysql_stmt_execute_cont(&failed, p->stmt, came));
+    if (failed)
+        return stmt_error(c, p->stmt);
+    if (p->columns > 0)
+        return collect(c, p, arena, rows);
+    rows->changes = mysql_stmt_affected_rows(p->stmt);
+    rows->insert_id = (int64_t)mysql_stmt_insert_id(p->stmt);
+    return OK;
+}
+
+static enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
+                            size_t count, struct arena *arena, struct db_rows *ret_rows)
+{
+    struct mariadb_conn *c = of(base);
+    struct prepared *p = lookup(c, st);
+    struct db_rows rows = { .count = 0 };
+    enum err e = p ? OK : prepare(c, st, &p);
+
+    if (e == OK)
+        e = bind_args(c, p, args, count);
+    if (e == OK)
+        e = execute(c, p, arena, &rows);
+    note_transaction(c);
+    if (e == OK)
+        *ret_rows = rows;
+    return e;
+}
+
+/* ---- connections ------------------------------------------------------------------------------ */
+
+static enum err mariadb_script(struct db_conn *base, const char *sql)
+{
+    struct mariadb_conn *c = of(base);
+    enum err e = query(c, sql);
+    int more = 0;
+
+    /* Results of several statements: each is fetched and dropped. */
+    while (e == OK && mysql_more_results(c->mysql)) {
+        MYSQL_RES *rows = mysql_store_result(c->mysql);
+        if (rows)
+            mysql_free_result(rows);
+        AWAIT(c, mysql_next_result_start(&more, c->mysql), mysql_next_result_cont(&more, c->mysql, came));
+        e = more > 0 ? conn_error(c) : OK;
+    }
+    note_transaction(c);
+    return e;
+}
+
+/* A server says nothing unasked, but farewell. */
+static bool mariadb_is_gone(const struct db_conn *base)
+{
+    const struct mariadb_conn *c = (const struct mariadb_conn *)base;
+
+    return c->fd && task_fd_stirred(c->fd);
+}
+
+static enum err mariadb_ping(struct db_conn *base)
+{
+    struct mariadb_conn *c = of(base);
+    int failed = 0;
+
+    AWAIT(c, mysql_ping_start(&failed, c->mysql), mysql_ping_cont(&failed, c->mysql, came));
+    return failed ? conn_error(c) : OK;
+}
+
+static enum err mariadb_reset(struct db_conn *base)
+{
+    struct mariadb_conn *c = of(base);
+    int failed = 0;
+
+    AWAIT(c, mysql_reset_connection_start(&failed, c->mysql), mysql_reset_connection_cont(&failed, c->mysql, came));
+    forget_statements(c);
+    return failed ? conn_error(c) : query(c, session);
+}
+
+/* A connection that is broken may have a full socket, into which even the word
+ * of farewell would block: then it is not said. */
+static void mariadb_close(struct db_conn *base)
+{
+    struct mariadb_conn *c = of(base);
+
+    if (!c)
+        return;
+    task_fd_close(c->fd);
+    if (c->base.broken && mysql_get_socket(c->mysql) != MARIADB_INVALID_SOCKET)
+        shutdown(mysql_get_socket(c->mysql), SHUT_RDWR);
+    forget_statements(c);
+    mysql_close(c->mysql);
+    free(c);
+}
+
+/* ---- opening -------------------------------------------------------------------------------------- */
+
+/* One of the hosts of DB_HOST. */
+struct place {
+    const struct db_conf *conf;
+    char host[256];   /* as configured                    */
+    char address[64]; /* looked up; empty: use the host   */
+};
+
+/* The name service may be slow: on a thread. */
+static enum err look_up(void *arg)
+{
+    struct place *at = arg;
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+    struct addrinfo *found = NULL;
+    enum err e = E_UNAVAILABLE;
+
+    if (getaddrinfo(at->host, NULL, &hints, &found) == 0 &&
+        getnameinfo(found->ai_addr, found->ai_addrlen, at->address, sizeof(at->address), NULL, 0, NI_NUMERICHOST) == 0)
+        e = OK;
+    if (found)
+        freeaddrinfo(found);
+    return e;
+}
+
+static void set_options(MYSQL *mysql, const struct db_conf *conf)
+{
+    const unsigned connect_s = CONNECT_TIMEOUT_S, io_s = (unsigned)conf->io_timeout_s;
+    const my_bool yes = 1, no = 0;
+
+    mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL);
+    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &io_s);
+    mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, NULL);
+    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no);
+    mysql_options(mysql, MYSQL_REPORT_DATA_TRUNCATION, &no);
+    if (conf->ssl) {
+        mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
+        mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+    }
+}
+
+/* With TLS the library must see the host's name, to hold it against the
+ * certificate; it looks it up itself then, from what was looked up just now. */
+static enum err connect_to(struct mariadb_conn *c, const struct place *at)
+{
+    const struct db_conf *conf = at->conf;
+    const char *host = at->address[0] && !conf->ssl ? at->address : at->host;
+    const char *socket = conf->socket && *conf->socket ? conf->socket : NULL;
+    MYSQL *connected = NULL;
+
+    AWAIT(c,
+          mysql_real_connect_start(&connected, c->mysql, socket ? "localhost" : host, conf->user, conf->password,
+                                   conf->name, (unsigned)conf->port, socket,
+                                   CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS),
+          mysql_real_connect_cont(&connected, c->mysql, came));
+    return connected ? OK : conn_error(c);
+}
+
+static const struct db_statement read_only = { "read_only", "SELECT @@global.read_only", DB_READ };
+
+/* A replica, or a server that was made read-only, is no place for writes. */
+static enum err refuse_read_only(struct mariadb_conn *c)
+{
+    struct db_rows rows;
+    struct arena arena;
+    enum err e;
+
+    arena_init(&arena, 64 * 1024);
+    e = mariadb_run(&c->base, &read_only, NULL, 0, &arena, &rows);
+    if (e == OK && rows.count == 1 && db_int(db_row(&rows, 0)) != 0) {
+        snprintf(c->base.error, sizeof(c->base.error), "the server is read-only");
+        e = E_READ_ONLY;
+    }
+    arena_done(&arena);
+    return e;
+}
+
+static enum err open_at(struct place *at, struct db_conn **ret_conn, char *error, size_t size)
+{
+    struct mariadb_conn *c = calloc(1, sizeof(*c));
+    enum err e;
+
+    if (!c)
+        return E_NO_MEMORY;
+    c->base.driver = &db_mariadb;
+    c->base.conf = at->conf;
+    c->mysql = mysql_init(NULL);
+    if (!c->mysql) {
+        free(c);
+        return E_NO_MEMORY;
+    }
+    set_options(c->mysql, at->conf);
+    e = connect_to(c, at);
+    if (e == OK)
+        e = query(c, session);
+    if (e == OK)
+        e = refuse_read_only(c);
+    if (e == OK) {
+        *ret_conn = &c->base;
+        return OK;
+    }
+    snprintf(error, size, "%s: %s", at->host, c->base.error);
+    c->base.broken = true;
+    mariadb_close(&c->base);
+    return E_UNAVAILABLE;
+}
+
+/* In the order of DB_HOST; the first that may be written to. */
+static enum err mariadb_open(const struct db_conf *conf, struct db_conn **ret_conn, char *error, size_t size)
+{
+    const bool by_socket = conf->socket && *conf->socket;
+    enum err e = E_UNAVAILABLE;
+
+    for (size_t i = 0; e != OK && i < (by_socket ? 1 : conf->host_count); i++) {
+        struct place at = { .conf = conf };
+
+        snprintf(at.host, sizeof(at.host), STR_FMT, STR_ARG(by_socket ? str_of(conf->socket) : conf->hosts[i]));
+        if (!by_socket && task_offload(look_up, &at) != OK) {
+            snprintf(error, size, "%s: no such host", at.host);
+            continue;
+        }
+        e = open_at(&at, ret_conn, error, size);
+    }
+    return e;
+}
+
+static const struct db_statement table_exists = {
+    "table_exists",
+    "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+    DB_READ,
+};
+
+/* Locks are the server's, not the database's: its name is part of theirs. */
+static const struct db_statement lock_migrations = {
+    "lock_migrations",
+    "SELECT GET_LOCK(CONCAT('sanad.migrations.', DATABASE()), ?)",
+    DB_READ,
+};
+
+const struct db_driver db_mariadb = {
+    .name = "mysql",
+    .migrations = "mysql",
+    .begin = "START TRANSACTION",
+    .ddl_commits = true,
+    .lock_migrations = &lock_migrations,
+    .table_exists = &table_exists,
+    .open = mariadb_open,
+    .close = mariadb_close,
+    .is_gone = mariadb_is_gone,
+    .ping = mariadb_ping,
+    .reset = mariadb_reset,
+    .run = mariadb_run,
+    .script = mariadb_script,
+};
