@@ -29,7 +29,6 @@ enum {
     ERROR_SIZE = 256,
 };
 
-static const double HEADER_TIMEOUT_S = 10, BODY_TIMEOUT_S = 60, WRITE_TIMEOUT_S = 60;
 static const int BODY_MIN_RATE = 500;
 
 /* A worker cuts its connections this much before the master loses patience with
@@ -93,10 +92,10 @@ static struct server_conf server_settings(const struct settings *s)
     return (struct server_conf){
         .max_connections = service_connections(s),
         .keep_alive_s = s->keep_alive_s,
-        .header_timeout_s = HEADER_TIMEOUT_S,
-        .body_timeout_s = BODY_TIMEOUT_S,
+        .header_timeout_s = s->header_timeout_s,
+        .body_timeout_s = s->body_timeout_s,
         .body_min_rate = BODY_MIN_RATE,
-        .write_timeout_s = WRITE_TIMEOUT_S,
+        .write_timeout_s = s->write_timeout_s,
         .max_body_bytes = s->max_body_bytes,
         .request_arena_bytes = REQUEST_ARENA_BYTES,
     };

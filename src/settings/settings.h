@@ -99,6 +99,7 @@ struct settings {
     int limit_concurrency;  /* a worker                                   */
     int backlog;
     double keep_alive_s, timeout_s, graceful_timeout_s;
+    double header_timeout_s, body_timeout_s, write_timeout_s;
     int max_requests, max_requests_jitter;
     int64_t max_body_bytes;
 

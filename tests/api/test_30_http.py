@@ -192,10 +192,10 @@ def test_client_gone__its_handler_is_cancelled(lab):
 
 
 def test_head__sent_too_slowly_is_408(lab):
-    server = lab()
+    server = lab(HEADER_TIMEOUT="1")
     with server.connect() as wire:
         wire.send(b"GET /health HTTP/1.1\r\nHo")
-        answer = wire.response()             # after the 10 s that a head may take
+        answer = wire.response()
         assert_problem(answer, 408)
         assert answer.header("Connection") == "close"
 
@@ -260,3 +260,23 @@ def test_closed_is_what_a_cut_answer_raises(lab):
     with pytest.raises(Closed):
         server.get("/crash")
     wait_for(lambda: len(server.workers()) == 1 and server.get("/health").status == 200, "a new worker")
+
+
+# -- time limits ----------------------------------------------------------------------------------------------------------
+
+def test_body__that_stops_coming_is_408(lab):
+    server = lab(BODY_TIMEOUT="1")
+    with server.connect() as wire:
+        wire.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        assert_problem(wire.response(), 408)
+        assert wire.closed()
+
+
+def test_client__that_takes_nothing_of_its_answer_is_cut_off(lab):
+    server = lab(MAX_WORKERS=1, WRITE_TIMEOUT="1")
+    with server.connect() as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wire.send(b"GET /big?bytes=30000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: server.metrics()["connections"]["timeouts"] >= 1, "the client to be cut off")
+        wait_for(lambda: server.metrics()["connections"]["open"] == 1, "its connection to go")    # that of the question
+    assert server.get("/health").status == 200
