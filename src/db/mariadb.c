@@ -10,10 +10,10 @@
  * is UTC, utf8mb4 and strict. COM_RESET_CONNECTION forgets prepared statements
  * and the session, so it is used only after a transaction that was left open.
  */
+#include "db/mariadb.h"
+
 #include <errmsg.h>
-#include <mysql.h>
 #include <mysqld_error.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,22 +21,16 @@
 #include <sys/socket.h>
 
 #include "base/coro.h"
-#include "base/task.h"
-#include "db/db.h"
-#include "db/driver.h"
+
+const char mariadb_session[] = "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION', "
+                               "autocommit = 1";
 
 enum {
-    STATEMENT_BUCKETS = 64, /* of the table of prepared statements, a power of 2 */
-    COLUMNS_MAX = 64,       /* of a result                                       */
-    ARGS_MAX = 64,          /* of a statement                                    */
+    COLUMNS_MAX = 64, /* of a result                                       */
+    ARGS_MAX = 64,    /* of a statement                                    */
     ROWS_MAX = 100000,
     INLINE_BYTES = 256, /* a longer text is fetched by itself                */
-    CONNECT_TIMEOUT_S = 5,
-    CLOSE_ERROR = 1927, /* ER_CONNECTION_KILLED                              */
 };
-
-static const char session[] = "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION', "
-                              "autocommit = 1";
 
 /* Where the library puts one column of a row. */
 struct cell {
@@ -51,19 +45,12 @@ struct cell {
 };
 
 /* A statement as this connection knows it. */
-struct prepared {
-    struct prepared *next; /* in its bucket                         */
+struct mariadb_prepared {
+    struct mariadb_prepared *next; /* in its bucket                         */
     const struct db_statement *st;
     MYSQL_STMT *stmt;
     struct cell *cells; /* one a column, bound once; NULL: none  */
     unsigned columns;
-};
-
-struct mariadb_conn {
-    struct db_conn base;
-    MYSQL *mysql;
-    struct task_fd *fd; /* NULL outside a loop */
-    struct prepared *statements[STATEMENT_BUCKETS];
 };
 
 static struct mariadb_conn *of(struct db_conn *base) { return (struct mariadb_conn *)base; }
@@ -123,7 +110,7 @@ static enum err fail(struct mariadb_conn *c, unsigned code, const char *text)
     return o->err;
 }
 
-static enum err conn_error(struct mariadb_conn *c) { return fail(c, mysql_errno(c->mysql), mysql_error(c->mysql)); }
+enum err mariadb_error(struct mariadb_conn *c) { return fail(c, mysql_errno(c->mysql), mysql_error(c->mysql)); }
 
 static enum err stmt_error(struct mariadb_conn *c, MYSQL_STMT *stmt)
 {
@@ -148,7 +135,7 @@ static int block_for(MYSQL *mysql, int status)
 }
 
 /* Waits for what the library asks for; returns what came, in its words. */
-static int wait_for(struct mariadb_conn *c, int status)
+int mariadb_wait(struct mariadb_conn *c, int status)
 {
     const uint64_t limit = status & MYSQL_WAIT_TIMEOUT ? mysql_get_timeout_value_ms(c->mysql) : 0;
     const int events = (status & MYSQL_WAIT_READ ? UV_READABLE : 0) | (status & MYSQL_WAIT_WRITE ? UV_WRITABLE : 0);
@@ -156,23 +143,17 @@ static int wait_for(struct mariadb_conn *c, int status)
 
     if (!coro_self())
         return block_for(c->mysql, status);
+    if (c->fd && c->socket != mysql_get_socket(c->mysql)) { /* connecting, to the next address */
+        task_fd_close(c->fd);
+        c->fd = NULL;
+    }
+    c->socket = mysql_get_socket(c->mysql);
     if (!c->fd)
-        c->fd = task_fd_open(mysql_get_socket(c->mysql));
+        c->fd = task_fd_open(c->socket);
     if (!c->fd || task_fd_wait(c->fd, events, limit, &came) != OK)
         return MYSQL_WAIT_TIMEOUT;
     return (came & UV_READABLE ? MYSQL_WAIT_READ : 0) | (came & UV_WRITABLE ? MYSQL_WAIT_WRITE : 0);
 }
-
-/* A call of the library as if it blocked: how it begins, and how it goes on with
- * what `came` of its wait. */
-#define AWAIT(c, begin, go_on)                                                                                         \
-    do {                                                                                                               \
-        int waits = (begin);                                                                                           \
-        while (waits) {                                                                                                \
-            const int came = wait_for((c), waits);                                                                     \
-            waits = (go_on);                                                                                           \
-        }                                                                                                              \
-    } while (0)
 
 static void note_transaction(struct mariadb_conn *c)
 {
@@ -182,35 +163,35 @@ static void note_transaction(struct mariadb_conn *c)
     c->base.in_transaction = (status & SERVER_STATUS_IN_TRANS) != 0;
 }
 
-static enum err query(struct mariadb_conn *c, const char *sql)
+enum err mariadb_query(struct mariadb_conn *c, const char *sql)
 {
     int failed = 0;
 
     AWAIT(c, mysql_real_query_start(&failed, c->mysql, sql, (unsigned long)strlen(sql)),
           mysql_real_query_cont(&failed, c->mysql, came));
     if (failed)
-        return conn_error(c);
+        return mariadb_error(c);
     note_transaction(c);
     return OK;
 }
 
 /* ---- prepared statements -------------------------------------------------------------- */
 
-static struct prepared **bucket_of(struct mariadb_conn *c, const struct db_statement *st)
+static struct mariadb_prepared **bucket_of(struct mariadb_conn *c, const struct db_statement *st)
 {
-    return &c->statements[((uintptr_t)st >> 4) & (STATEMENT_BUCKETS - 1)];
+    return &c->statements[((uintptr_t)st >> 4) & (MARIADB_STATEMENT_BUCKETS - 1)];
 }
 
-static struct prepared *lookup(struct mariadb_conn *c, const struct db_statement *st)
+static struct mariadb_prepared *lookup(struct mariadb_conn *c, const struct db_statement *st)
 {
-    struct prepared *p = *bucket_of(c, st);
+    struct mariadb_prepared *p = *bucket_of(c, st);
 
     while (p && p->st != st)
         p = p->next;
     return p;
 }
 
-static void prepared_free(struct prepared *p)
+static void prepared_free(struct mariadb_prepared *p)
 {
     if (p->stmt)
         mysql_stmt_close(p->stmt);
@@ -255,7 +236,7 @@ static void bind_cell(MYSQL_BIND *bind, struct cell *cell, enum enum_field_types
 }
 
 /* Says, once, where the rows of a statement go. */
-static enum err bind_rows(struct mariadb_conn *c, struct prepared *p)
+static enum err bind_rows(struct mariadb_conn *c, struct mariadb_prepared *p)
 {
     MYSQL_RES *meta = mysql_stmt_result_metadata(p->stmt);
     MYSQL_BIND binds[COLUMNS_MAX];
@@ -274,7 +255,7 @@ static enum err bind_rows(struct mariadb_conn *c, struct prepared *p)
     return mysql_stmt_bind_result(p->stmt, binds) == 0 ? OK : stmt_error(c, p->stmt);
 }
 
-static enum err prepare_on(struct mariadb_conn *c, struct prepared *p)
+static enum err prepare_on(struct mariadb_conn *c, struct mariadb_prepared *p)
 {
     int failed = 0;
 
@@ -286,9 +267,9 @@ static enum err prepare_on(struct mariadb_conn *c, struct prepared *p)
     return failed ? stmt_error(c, p->stmt) : bind_rows(c, p);
 }
 
-static enum err prepare(struct mariadb_conn *c, const struct db_statement *st, struct prepared **ret_prepared)
+static enum err prepare(struct mariadb_conn *c, const struct db_statement *st, struct mariadb_prepared **ret_prepared)
 {
-    struct prepared *p = calloc(1, sizeof(*p)), **bucket = bucket_of(c, st);
+    struct mariadb_prepared *p = calloc(1, sizeof(*p)), **bucket = bucket_of(c, st);
     enum err e;
 
     if (!p)
@@ -305,12 +286,12 @@ static enum err prepare(struct mariadb_conn *c, const struct db_statement *st, s
     return OK;
 }
 
-/* After COM_RESET_CONNECTION the server knows none of them; before a close it
- * need not be told of each. */
+/* After COM_RESET_CONNECTION the server knows none of them; before a close it is
+ * told of each, in a packet that waits for no answer. */
 static void forget_statements(struct mariadb_conn *c)
 {
-    for (size_t i = 0; i < STATEMENT_BUCKETS; i++) {
-        struct prepared *p;
+    for (size_t i = 0; i < MARIADB_STATEMENT_BUCKETS; i++) {
+        struct mariadb_prepared *p;
         while ((p = c->statements[i]) != NULL) {
             c->statements[i] = p->next;
             prepared_free(p);
@@ -320,7 +301,7 @@ static void forget_statements(struct mariadb_conn *c)
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
-static enum err bind_args(struct mariadb_conn *c, struct prepared *p, const struct db_value *args, size_t count)
+static enum err bind_args(struct mariadb_conn *c, struct mariadb_prepared *p, const struct db_value *args, size_t count)
 {
     static const enum enum_field_types types[] = {
         [DB_NULL] = MYSQL_TYPE_NULL,   [DB_INT] = MYSQL_TYPE_LONGLONG, [DB_REAL] = MYSQL_TYPE_DOUBLE,
@@ -345,7 +326,7 @@ static enum err bind_args(struct mariadb_conn *c, struct prepared *p, const stru
 /* ---- rows ---------------------------------------------------------------------------------- */
 
 /* A text that did not fit its cell is fetched whole, straight into the arena. */
-static enum err take_text(struct mariadb_conn *c, struct prepared *p, unsigned column, struct arena *arena,
+static enum err take_text(struct mariadb_conn *c, struct mariadb_prepared *p, unsigned column, struct arena *arena,
                           struct str *ret_text)
 {
     const struct cell *cell = &p->cells[column];
@@ -365,7 +346,7 @@ static enum err take_text(struct mariadb_conn *c, struct prepared *p, unsigned c
     return OK;
 }
 
-static enum err take_row(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_value *row)
+static enum err take_row(struct mariadb_conn *c, struct mariadb_prepared *p, struct arena *arena, struct db_value *row)
 {
     for (unsigned i = 0; i < p->columns; i++) {
         const struct cell *cell = &p->cells[i];
@@ -384,7 +365,7 @@ static enum err take_row(struct mariadb_conn *c, struct prepared *p, struct aren
     return OK;
 }
 
-static enum err take_rows(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_rows *rows)
+static enum err take_rows(struct mariadb_conn *c, struct mariadb_prepared *p, struct arena *arena, struct db_rows *rows)
 {
     const uint64_t count = mysql_stmt_num_rows(p->stmt);
     enum err e = OK;
@@ -405,7 +386,7 @@ static enum err take_rows(struct mariadb_conn *c, struct prepared *p, struct are
     return e;
 }
 
-static enum err collect(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_rows *rows)
+static enum err collect(struct mariadb_conn *c, struct mariadb_prepared *p, struct arena *arena, struct db_rows *rows)
 {
     my_bool not_freed = 0;
     int failed = 0;
@@ -417,7 +398,7 @@ static enum err collect(struct mariadb_conn *c, struct prepared *p, struct arena
     return e;
 }
 
-static enum err execute(struct mariadb_conn *c, struct prepared *p, struct arena *arena, struct db_rows *rows)
+static enum err execute(struct mariadb_conn *c, struct mariadb_prepared *p, struct arena *arena, struct db_rows *rows)
 {
     int failed = 0;
 
@@ -431,11 +412,11 @@ static enum err execute(struct mariadb_conn *c, struct prepared *p, struct arena
     return OK;
 }
 
-static enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
-                            size_t count, struct arena *arena, struct db_rows *ret_rows)
+enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const struct db_value *args, size_t count,
+                     struct arena *arena, struct db_rows *ret_rows)
 {
     struct mariadb_conn *c = of(base);
-    struct prepared *p = lookup(c, st);
+    struct mariadb_prepared *p = lookup(c, st);
     struct db_rows rows = { .count = 0 };
     enum err e = p ? OK : prepare(c, st, &p);
 
@@ -454,7 +435,7 @@ static enum err mariadb_run(struct db_conn *base, const struct db_statement *st,
 static enum err mariadb_script(struct db_conn *base, const char *sql)
 {
     struct mariadb_conn *c = of(base);
-    enum err e = query(c, sql);
+    enum err e = mariadb_query(c, sql);
     int more = 0;
 
     /* Results of several statements: each is fetched and dropped. */
@@ -463,7 +444,7 @@ static enum err mariadb_script(struct db_conn *base, const char *sql)
         if (rows)
             mysql_free_result(rows);
         AWAIT(c, mysql_next_result_start(&more, c->mysql), mysql_next_result_cont(&more, c->mysql, came));
-        e = more > 0 ? conn_error(c) : OK;
+        e = more > 0 ? mariadb_error(c) : OK;
     }
     note_transaction(c);
     return e;
@@ -483,7 +464,7 @@ static enum err mariadb_ping(struct db_conn *base)
     int failed = 0;
 
     AWAIT(c, mysql_ping_start(&failed, c->mysql), mysql_ping_cont(&failed, c->mysql, came));
-    return failed ? conn_error(c) : OK;
+    return failed ? mariadb_error(c) : OK;
 }
 
 static enum err mariadb_reset(struct db_conn *base)
@@ -493,12 +474,12 @@ static enum err mariadb_reset(struct db_conn *base)
 
     AWAIT(c, mysql_reset_connection_start(&failed, c->mysql), mysql_reset_connection_cont(&failed, c->mysql, came));
     forget_statements(c);
-    return failed ? conn_error(c) : query(c, session);
+    return failed ? mariadb_error(c) : mariadb_query(c, mariadb_session);
 }
 
 /* A connection that is broken may have a full socket, into which even the word
  * of farewell would block: then it is not said. */
-static void mariadb_close(struct db_conn *base)
+void mariadb_close(struct db_conn *base)
 {
     struct mariadb_conn *c = of(base);
 
@@ -510,135 +491,6 @@ static void mariadb_close(struct db_conn *base)
     forget_statements(c);
     mysql_close(c->mysql);
     free(c);
-}
-
-/* ---- opening -------------------------------------------------------------------------------------- */
-
-/* One of the hosts of DB_HOST. */
-struct place {
-    const struct db_conf *conf;
-    char host[256];   /* as configured                    */
-    char address[64]; /* looked up; empty: use the host   */
-};
-
-/* The name service may be slow: on a thread. */
-static enum err look_up(void *arg)
-{
-    struct place *at = arg;
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-    struct addrinfo *found = NULL;
-    enum err e = E_UNAVAILABLE;
-
-    if (getaddrinfo(at->host, NULL, &hints, &found) == 0 &&
-        getnameinfo(found->ai_addr, found->ai_addrlen, at->address, sizeof(at->address), NULL, 0, NI_NUMERICHOST) == 0)
-        e = OK;
-    if (found)
-        freeaddrinfo(found);
-    return e;
-}
-
-static void set_options(MYSQL *mysql, const struct db_conf *conf)
-{
-    const unsigned connect_s = CONNECT_TIMEOUT_S, io_s = (unsigned)conf->io_timeout_s;
-    const my_bool yes = 1, no = 0;
-
-    mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL);
-    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
-    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &io_s);
-    mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
-    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, NULL);
-    mysql_options(mysql, MYSQL_OPT_RECONNECT, &no);
-    mysql_options(mysql, MYSQL_REPORT_DATA_TRUNCATION, &no);
-    if (conf->ssl) {
-        mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
-        mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
-    }
-}
-
-/* With TLS the library must see the host's name, to hold it against the
- * certificate; it looks it up itself then, from what was looked up just now. */
-static enum err connect_to(struct mariadb_conn *c, const struct place *at)
-{
-    const struct db_conf *conf = at->conf;
-    const char *host = at->address[0] && !conf->ssl ? at->address : at->host;
-    const char *socket = conf->socket && *conf->socket ? conf->socket : NULL;
-    MYSQL *connected = NULL;
-
-    AWAIT(c,
-          mysql_real_connect_start(&connected, c->mysql, socket ? "localhost" : host, conf->user, conf->password,
-                                   conf->name, (unsigned)conf->port, socket,
-                                   CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS),
-          mysql_real_connect_cont(&connected, c->mysql, came));
-    return connected ? OK : conn_error(c);
-}
-
-static const struct db_statement read_only = { "read_only", "SELECT @@global.read_only", DB_READ };
-
-/* A replica, or a server that was made read-only, is no place for writes. */
-static enum err refuse_read_only(struct mariadb_conn *c)
-{
-    struct db_rows rows;
-    struct arena arena;
-    enum err e;
-
-    arena_init(&arena, 64 * 1024);
-    e = mariadb_run(&c->base, &read_only, NULL, 0, &arena, &rows);
-    if (e == OK && rows.count == 1 && db_int(db_row(&rows, 0)) != 0) {
-        snprintf(c->base.error, sizeof(c->base.error), "the server is read-only");
-        e = E_READ_ONLY;
-    }
-    arena_done(&arena);
-    return e;
-}
-
-static enum err open_at(struct place *at, struct db_conn **ret_conn, char *error, size_t size)
-{
-    struct mariadb_conn *c = calloc(1, sizeof(*c));
-    enum err e;
-
-    if (!c)
-        return E_NO_MEMORY;
-    c->base.driver = &db_mariadb;
-    c->base.conf = at->conf;
-    c->mysql = mysql_init(NULL);
-    if (!c->mysql) {
-        free(c);
-        return E_NO_MEMORY;
-    }
-    set_options(c->mysql, at->conf);
-    e = connect_to(c, at);
-    if (e == OK)
-        e = query(c, session);
-    if (e == OK)
-        e = refuse_read_only(c);
-    if (e == OK) {
-        *ret_conn = &c->base;
-        return OK;
-    }
-    snprintf(error, size, "%s: %s", at->host, c->base.error);
-    c->base.broken = true;
-    mariadb_close(&c->base);
-    return E_UNAVAILABLE;
-}
-
-/* In the order of DB_HOST; the first that may be written to. */
-static enum err mariadb_open(const struct db_conf *conf, struct db_conn **ret_conn, char *error, size_t size)
-{
-    const bool by_socket = conf->socket && *conf->socket;
-    enum err e = E_UNAVAILABLE;
-
-    for (size_t i = 0; e != OK && i < (by_socket ? 1 : conf->host_count); i++) {
-        struct place at = { .conf = conf };
-
-        snprintf(at.host, sizeof(at.host), STR_FMT, STR_ARG(by_socket ? str_of(conf->socket) : conf->hosts[i]));
-        if (!by_socket && task_offload(look_up, &at) != OK) {
-            snprintf(error, size, "%s: no such host", at.host);
-            continue;
-        }
-        e = open_at(&at, ret_conn, error, size);
-    }
-    return e;
 }
 
 static const struct db_statement table_exists = {

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the MariaDB driver, for the two files that make it up: one runs
+ * statements (mariadb.c), one opens connections (mariadb_open.c). */
+#pragma once
+
+#include <mysql.h>
+
+#include "base/task.h"
+#include "db/db.h"
+#include "db/driver.h"
+
+enum { MARIADB_STATEMENT_BUCKETS = 64 };   /* of the table of prepared statements, a power of 2 */
+
+struct mariadb_prepared;
+
+struct mariadb_conn {
+    struct db_conn           base;
+    MYSQL                   *mysql;
+    struct task_fd          *fd;        /* watches `socket`; NULL outside a loop */
+    my_socket                socket;
+    struct mariadb_prepared *statements[MARIADB_STATEMENT_BUCKETS];
+};
+
+/* Waits for what the library asks for (MYSQL_WAIT_...); what came, in its words. */
+int mariadb_wait(struct mariadb_conn *c, int status);
+
+/* A call of the library as if it blocked: how it begins, and how it goes on with
+ * what `came` of its wait. */
+#define AWAIT(c, begin, go_on)                                                                                         \
+    do {                                                                                                               \
+        int waits = (begin);                                                                                           \
+        while (waits) {                                                                                                \
+            const int came = mariadb_wait((c), waits);                                                                 \
+            waits = (go_on);                                                                                           \
+        }                                                                                                              \
+    } while (0)
+
+/* Notes the library's last error in the connection; what it means here. */
+enum err mariadb_error(struct mariadb_conn *c);
+
+/* Runs a text without arguments or rows. */
+MUSTCHECK enum err mariadb_query(struct mariadb_conn *c, const char *sql);
+
+/* What makes a session ours: UTC, strict, autocommit. */
+extern const char mariadb_session[];
+
+/* Functions of the driver (db/driver.h). */
+MUSTCHECK enum err mariadb_open(const struct db_conf *conf, struct db_conn **ret_conn, char *error, size_t size);
+void mariadb_close(struct db_conn *base);
+MUSTCHECK enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
+                               size_t count, struct arena *arena, struct db_rows *ret_rows);
