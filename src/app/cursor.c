@@ -38,15 +38,6 @@ static void sign(const uint8_t position[static POSITION_BYTES], uint32_t list, c
     crypto_generichash_final(&state, mac, MAC_BYTES);
 }
 
-int cursor_cmp(const struct cursor *a, const struct cursor *b)
-{
-    if (a->at != b->at)
-        return a->at > b->at ? -1 : 1;
-    if (a->category != b->category)
-        return a->category < b->category ? -1 : 1;
-    return a->id == b->id ? 0 : a->id < b->id ? -1 : 1;
-}
-
 void cursor_write(const struct cursor *c, uint32_t list, const uint8_t key[static CURSOR_KEY_BYTES],
                   char out[static CURSOR_LEN])
 {

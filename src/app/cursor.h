@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* A place in a list that is ordered by (at descending, category, id). */
+/* A place in a list that is ordered by (at descending, id, category). */
 struct cursor {
     int64_t  at;         /* generated_at of the last row seen     */
     uint32_t category;   /* its category's index                  */
@@ -21,12 +21,6 @@ struct cursor {
 };
 
 enum { CURSOR_LEN = 48, CURSOR_KEY_BYTES = 32 };
-
-/* Before the first row of any list. */
-#define CURSOR_START ((struct cursor){ .at = INT64_MAX, .category = 0, .id = 0 })
-
-/* <0, 0, >0: whether a comes before b in a list. */
-int cursor_cmp(const struct cursor *a, const struct cursor *b);
 
 /* Writes CURSOR_LEN characters of [A-Za-z0-9_-], no NUL. `list` tells lists
  * (route and filter) apart. */

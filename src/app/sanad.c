@@ -54,11 +54,12 @@ static bool list_statements(struct application *app, struct arena *arena, const 
     return true;
 }
 
-const struct application *sanad_application(struct arena *arena)
+const struct application *sanad_application(const struct settings *s, struct arena *arena)
 {
+    const struct db_conf conf = service_db_conf(s);
     struct application *app = arena_new(arena, struct application);
     struct route *routes = arena_array(arena, struct route, app_route_count + SERVICE_ROUTES);
-    const struct catalog *catalog = catalog_build(arena, categories, category_count);
+    const struct catalog *catalog = catalog_build(arena, db_dialect_of(&conf), categories, category_count);
 
     if (!app || !routes || !catalog)
         return NULL;

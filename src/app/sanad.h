@@ -5,6 +5,6 @@
 
 #include "app/service.h"
 
-/* Builds it in an arena that lives as long as the process; NULL when that is
- * full. */
-const struct application *sanad_application(struct arena *arena);
+/* Builds it for the database of the settings, in an arena that lives as long as
+ * the process; NULL when that is full. */
+const struct application *sanad_application(const struct settings *s, struct arena *arena);

@@ -14,6 +14,7 @@
 #include "app/service_parts.h"
 #include "base/log.h"
 #include "base/shared.h"
+#include "db/slow_file.h"
 #include "ops/access_log.h"
 #include "ops/master.h"
 #include "settings/table.h"
@@ -29,15 +30,13 @@ enum {
 
 /* ---- limits of the system ---------------------------------------------------- */
 
-/* An even share of a total, the first ones getting one more. */
-static int share(int total, int index, int sharers) { return total / sharers + (index < total % sharers ? 1 : 0); }
-
-/* What a worker needs besides a descriptor for each client. */
+/* What a worker needs besides a descriptor for each client: for the connections of
+ * a rush that is all its own, and for all workers' bells. */
 static int other_descriptors(const struct settings *s)
 {
-    const int pool = share(s->db_pool_size, 0, s->max_workers) + share(s->db_max_overflow, 0, s->max_workers);
+    const int most = (s->db_pool_size + s->max_workers - 1) / s->max_workers + s->db_max_overflow;
 
-    return DESCRIPTORS_A_DB * pool + SPARE_DESCRIPTORS;
+    return DESCRIPTORS_A_DB * most + s->max_workers + SPARE_DESCRIPTORS;
 }
 
 /* Clients must not take what the database needs: more of them wait in the
@@ -89,10 +88,9 @@ static void tell_planned(const struct settings *s)
 
 /* ---- the database before anybody is served --------------------------------------- */
 
-struct db_conf service_db_conf(const struct settings *s, int index, int sharers)
+struct db_conf service_db_conf(const struct settings *s)
 {
     static const char *const drivers[] = { [DB_DRIVER_SQLITE] = "sqlite", [DB_DRIVER_MYSQL] = "mysql" };
-    const int base = share(s->db_pool_size, index, sharers);
 
     return (struct db_conf){
         .driver = drivers[s->db_driver],
@@ -105,9 +103,11 @@ struct db_conf service_db_conf(const struct settings *s, int index, int sharers)
         .user = s->db_user.ptr,
         .password = s->db_password.ptr,
         .ssl = s->db_ssl,
+        .ssl_ca = s->db_ssl_ca.ptr,
         .io_timeout_s = DB_SILENCE_S,
-        .pool_size = base > 0 ? base : 1,
-        .max_overflow = share(s->db_max_overflow, index, sharers),
+        .pool_size = s->db_pool_size,
+        .max_overflow = s->db_max_overflow,
+        .pool_warm = s->db_pool_warm,
         .pool_timeout_s = s->db_pool_timeout_s,
         .pool_recycle_s = s->db_pool_recycle_s,
         .pool_pre_ping = s->db_pool_pre_ping,
@@ -124,7 +124,7 @@ static void tell_migration(void *arg, const struct migration *m)
 
 static bool migrate(const struct settings *s, const struct application *app)
 {
-    const struct db_conf conf = service_db_conf(s, 0, 1);
+    const struct db_conf conf = service_db_conf(s);
     char error[ERROR_SIZE] = "out of memory";
     struct db *db = db_new(&conf);
     int applied = 0;
@@ -193,8 +193,10 @@ static void tell_ready(void *arg)
 
 static bool share_memory(struct node *n)
 {
-    const size_t pages = (size_t)n->settings->max_workers * sizeof(struct metrics_page);
-    const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + 4096;
+    const struct settings *s = n->settings;
+    const size_t pages = (size_t)s->max_workers * sizeof(struct metrics_page);
+    const size_t budget = budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers);
+    const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + budget + 4096;
 
     if (shared_open(&n->shared, room) != 0) {
         log_text(LOG_ERROR, "cannot map %zu bytes of shared memory", room);
@@ -203,8 +205,20 @@ static bool share_memory(struct node *n)
     n->slots = shared_take(&n->shared, sizeof(struct worker_slots));
     n->pages = shared_take(&n->shared, pages);
     n->generations = shared_take(&n->shared, sizeof(struct cache_generations));
-    slots_init(n->slots, n->settings->max_workers);
-    return true;
+    n->budget = shared_take(&n->shared, budget);
+    slots_init(n->slots, s->max_workers);
+    if (budget_init(n->budget, s->db_pool_size, s->db_max_overflow, s->max_workers) == OK)
+        return true;
+    log_text(LOG_ERROR, "too few file descriptors to share the database connections among %d workers", s->max_workers);
+    return false;
+}
+
+/* A worker's connections ended with it. */
+static void on_buried(void *arg, int index)
+{
+    const struct node *n = arg;
+
+    budget_forget(n->budget, index);
 }
 
 static bool open_sockets(struct node *n)
@@ -230,6 +244,16 @@ static bool check_access_log(const struct settings *s)
     return false;
 }
 
+static bool check_slow_log(const struct settings *s)
+{
+    char error[ERROR_SIZE];
+
+    if (s->slow_log.len == 0 || slow_file_check(s->slow_log.ptr, error, sizeof(error)))
+        return true;
+    log_text(LOG_ERROR, "%s", error);
+    return false;
+}
+
 static bool derive_key(struct node *n)
 {
     char error[ERROR_SIZE] = "";
@@ -248,8 +272,8 @@ static bool prepare(struct node *n)
     warn_of_backlog(n->settings);
     tell_planned(n->settings);
     db_register(n->app->statements, n->app->statement_count);
-    return check_access_log(n->settings) && share_memory(n) && open_sockets(n) && migrate(n->settings, n->app) &&
-           derive_key(n);
+    return check_access_log(n->settings) && check_slow_log(n->settings) && share_memory(n) && open_sockets(n) &&
+           migrate(n->settings, n->app) && derive_key(n) && service_look_at_server(n->settings);
 }
 
 int service_run(const struct settings *settings, const struct application *app)
@@ -270,10 +294,13 @@ int service_run(const struct settings *settings, const struct application *app)
             .log_level = settings->log_level,
             .log_format = settings->log_format,
             .ready = tell_ready,
+            .buried = on_buried,
         };
         status = master_run(&conf, n.slots, service_worker_main, &n);
         sockets_close(&n.sockets);
     }
+    if (n.budget)
+        budget_done(n.budget);
     if (n.shared.base)
         shared_close(&n.shared);
     sodium_memzero(n.key, sizeof(n.key));

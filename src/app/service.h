@@ -20,7 +20,7 @@
 
 struct static_root;
 
-enum { SERVICE_KEY_BYTES = 32 };
+enum { SERVICE_KEY_BYTES = 32, SERVICE_KEY_TEXT = 48 };
 
 /* What is served. Constant, alive as long as the process. */
 struct application {
@@ -59,5 +59,13 @@ int service_run(const struct settings *settings, const struct application *app);
 MUSTCHECK enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_key[SERVICE_KEY_BYTES],
                                char *error, size_t size);
 
-/* The database's settings of one process among `sharers` on the node. */
-struct db_conf service_db_conf(const struct settings *s, int index, int sharers);
+/* The secret in the file beside an embedded database, as a SECRET_KEY that keeps
+ * every derived key when the data move to a server. E_NOT_FOUND: there is none;
+ * E_IO; each with a sentence in `error`. */
+MUSTCHECK enum err service_key_write(const char *db_path, char out[static SERVICE_KEY_TEXT], char *error, size_t size);
+
+/* The database's settings, with the budget of a process that is alone. */
+struct db_conf service_db_conf(const struct settings *s);
+
+/* The same for a look: a single connection, of which the log says nothing. */
+struct db_conf service_probe_conf(const struct settings *s);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The secret of an installation. An operator who runs several nodes gives all
- * of them one SECRET_KEY; who runs one needs to do nothing. */
+ * of them one SECRET_KEY; who runs one on an embedded database needs to do
+ * nothing: a file beside it holds 32 bytes. Such a secret has a written form,
+ * "key:" and base64url, which as SECRET_KEY is that secret and no other, so that
+ * it can move with the data. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -12,7 +15,9 @@
 #include "app/service.h"
 #include "base/random.h"
 
-enum { SECRET_BYTES = 32, PATH_LIMIT = 4096 };
+enum { SECRET_BYTES = 32, PATH_LIMIT = 4096, BASE64 = sodium_base64_VARIANT_URLSAFE_NO_PADDING };
+
+static const struct str written_start = { "key:", 4 };
 
 static enum err complain(char *error, size_t size, const char *what, const char *path)
 {
@@ -56,21 +61,59 @@ static enum err make_secret(const char *path, char *error, size_t size)
     return ok ? OK : complain(error, size, "cannot write", path);
 }
 
+static enum err name_file(struct str db_path, char path[static PATH_LIMIT], char *error, size_t size)
+{
+    if (snprintf(path, PATH_LIMIT, STR_FMT ".key", STR_ARG(db_path)) < PATH_LIMIT - 16)
+        return OK;
+    snprintf(error, size, "DB_PATH is too long");
+    return E_IO;
+}
+
 static enum err file_secret(struct str db_path, uint8_t secret[SECRET_BYTES], char *error, size_t size)
 {
     char path[PATH_LIMIT];
-    enum err e;
+    enum err e = name_file(db_path, path, error, size);
 
-    if (snprintf(path, sizeof(path), STR_FMT ".key", STR_ARG(db_path)) >= PATH_LIMIT - 16) {
-        snprintf(error, size, "DB_PATH is too long");
-        return E_IO;
-    }
-    if (access(path, F_OK) != 0) {
+    if (e == OK && access(path, F_OK) != 0)
         e = make_secret(path, error, size);
-        if (e != OK)
-            return e;
-    }
+    if (e != OK)
+        return e;
     return read_secret(path, secret) ? OK : complain(error, size, "cannot read", path);
+}
+
+/* A written secret that lost a letter must not pass for another one. */
+static enum err text_secret(struct str text, uint8_t secret[SECRET_BYTES], char *error, size_t size)
+{
+    const struct str code = str_slice(text, written_start.len, text.len);
+    size_t n = 0;
+
+    if (!str_starts_with(text, written_start)) {
+        crypto_generichash(secret, SECRET_BYTES, (const uint8_t *)text.ptr, text.len, NULL, 0);
+        return OK;
+    }
+    if (sodium_base642bin(secret, SECRET_BYTES, code.ptr, code.len, NULL, &n, NULL, BASE64) == 0 && n == SECRET_BYTES)
+        return OK;
+    snprintf(error, size, "SECRET_KEY begins with key: but does not go on as sanad copy --show-secret writes it");
+    return E_INVALID;
+}
+
+enum err service_key_write(const char *db_path, char out[static SERVICE_KEY_TEXT], char *error, size_t size)
+{
+    uint8_t secret[SECRET_BYTES];
+    char path[PATH_LIMIT];
+    enum err e = name_file(str_of(db_path), path, error, size);
+
+    if (e != OK)
+        return e;
+    if (!read_secret(path, secret)) {
+        e = errno == ENOENT ? E_NOT_FOUND : E_IO;
+        (void)complain(error, size, "cannot read", path);
+        return e;
+    }
+    memcpy(out, written_start.ptr, written_start.len);
+    sodium_bin2base64(out + written_start.len, SERVICE_KEY_TEXT - written_start.len, secret, sizeof(secret), BASE64);
+    sodium_memzero(secret, sizeof(secret));
+    return OK;
 }
 
 enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_key[SERVICE_KEY_BYTES], char *error,
@@ -80,7 +123,7 @@ enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_
     enum err e = OK;
 
     if (s->secret_key.len > 0)
-        crypto_generichash(secret, sizeof(secret), (const uint8_t *)s->secret_key.ptr, s->secret_key.len, NULL, 0);
+        e = text_secret(s->secret_key, secret, error, size);
     else if (s->db_driver != DB_DRIVER_SQLITE) {
         snprintf(error, size, "SECRET_KEY must be set (the same on every node) when the database is a server");
         e = E_INVALID;

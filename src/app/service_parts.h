@@ -5,6 +5,7 @@
 
 #include "app/service.h"
 #include "base/shared.h"
+#include "db/budget.h"
 #include "ops/master.h"
 #include "ops/slots.h"
 #include "ops/sockets.h"
@@ -12,10 +13,11 @@
 struct node {
     const struct settings    *settings;
     const struct application *app;
-    struct shared             shared;         /* holds the three below              */
+    struct shared             shared;         /* holds the four below               */
     struct worker_slots      *slots;
     struct metrics_page      *pages;          /* one a worker                       */
     struct cache_generations *generations;
+    struct budget            *budget;         /* database connections of all workers */
     struct sockets            sockets;
     uint8_t                   key[SERVICE_KEY_BYTES];
 };
@@ -26,3 +28,7 @@ int service_connections(const struct settings *s);
 
 /* The life of a worker; `arg` is the node. */
 int service_worker_main(void *arg, const struct worker_seat *seat);
+
+/* Tells, once, when a database server has less room than the node may want of it;
+ * true in any case: the service runs. */
+bool service_look_at_server(const struct settings *s);

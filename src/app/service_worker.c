@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/service_cost.h"
 #include "app/service_parts.h"
 #include "base/coro.h"
 #include "base/log.h"
@@ -72,9 +73,17 @@ struct db_scope *request_db(struct request *req)
 
 static void on_handled(void *ctx, struct request *req)
 {
-    (void)ctx;
+    const struct keeper *k = ctx;
+
     if (req->local)
         db_scope_end(req->local);
+    service_cost_warn(req, k->node->settings->query_count_warn);
+}
+
+static void on_answering(void *ctx, struct request *req, struct response *res)
+{
+    (void)ctx;
+    service_cost_tell(req, res);
 }
 
 static void on_finished(void *ctx, const struct exchange_record *record)
@@ -124,13 +133,16 @@ static int open_access_log(struct keeper *k, const struct worker_seat *seat)
 
 static int open_database(struct keeper *k, const struct worker_seat *seat)
 {
-    const struct settings *s = k->node->settings;
-
-    k->db_conf = service_db_conf(s, seat->index, s->max_workers);
+    k->db_conf = service_db_conf(k->node->settings);
+    k->db_conf.budget = k->node->budget;
+    k->db_conf.budget_index = seat->index;
+    k->db_conf.slow_log = k->node->settings->slow_log.ptr;
+    k->db_conf.explain_slow = k->node->settings->debug;
     k->worker.db = db_new(&k->db_conf);
     k->worker.coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
     if (!k->worker.db || !k->worker.coros)
         return UV_ENOMEM;
+    db_tick(k->worker.db); /* what is to be warm is opened now */
     k->worker.readiness = readiness_start(&k->loop, k->worker.coros, k->worker.db);
     return k->worker.readiness ? 0 : UV_ENOMEM;
 }
@@ -159,7 +171,12 @@ static int open_server(struct keeper *k, const struct worker_seat *seat)
     k->router = router_new(k->node->app->routes, k->node->app->route_count);
     k->steps[0] = (struct http_step){ gate_step, &k->gate };
     k->steps[1] = (struct http_step){ cache_step, k->cache };
-    k->hooks = (struct server_hooks){ .ctx = k, .finished = on_finished, .handled = on_handled };
+    k->hooks = (struct server_hooks){
+        .ctx = k,
+        .finished = on_finished,
+        .handled = on_handled,
+        .answering = s->debug ? on_answering : NULL,
+    };
     if (!k->router)
         return UV_ENOMEM;
     k->worker.server = server_new(&k->loop, &conf, k->router, k->steps, STEP_COUNT, &k->hooks, &k->worker);

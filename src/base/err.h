@@ -22,6 +22,7 @@
     X(E_CANCELLED,      499, "The client closed the connection.")                             \
     X(E_TIMEOUT,        503, "The server took too long; please try again.")                   \
     X(E_BUSY,           503, "The server is busy; please try again.")                         \
+    X(E_DEADLOCK,       503, "Others were changing the same; please try again.")               \
     X(E_UNAVAILABLE,    503, "A service that this server needs is away; please try again.")   \
     X(E_NO_MEMORY,      503, "The server is short of memory; please try again.")              \
     X(E_DISK_FULL,      507, "The server has no room left to store this.")                    \

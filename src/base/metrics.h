@@ -36,10 +36,13 @@
     X(M_POOL_ERRORS,       "db_client_connection_errors_total",        "Database connections that could not be opened") \
     X(M_POOL_INVALID,      "db_client_connection_invalidated_total",   "Database connections thrown away because they broke") \
     X(M_POOL_RECYCLED,     "db_client_connection_recycled_total",      "Database connections closed for their age") \
+    X(M_POOL_HANDED_OVER,  "db_client_connection_handed_over_total",   "Database connections closed so that another worker may open one") \
     X(M_POOL_TIMEOUTS,     "db_client_connection_timeouts_total",      "Waits for a database connection that timed out") \
     X(M_POOL_LEAKS,        "db_client_connection_leaks_total",         "Database connections held longer than DB_POOL_LEAK_SECONDS") \
     X(M_DB_GROUP_COMMITS,  "db_client_group_commits_total",            "Commits that made several transactions durable at once") \
     X(M_DB_GROUPED,        "db_client_grouped_transactions_total",     "Transactions made durable by a shared commit") \
+    X(M_DB_REPEATED,       "db_client_repeated_transactions_total",    "Transactions run again because the database undid them") \
+    X(M_SLOW_LOG_DROPPED,  "slow_log_dropped_total",                   "Records of SLOW_LOG dropped because the file could not be written") \
     X(M_LOG_DROPPED,       "access_log_dropped_total",                 "Access log lines dropped because the log could not be written")
 
 #define METRIC_GAUGES(X)                                                                                         \

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* sanad check: would the service run well with these settings? Prints what it
  * finds, a line each, and what to do about it; exits with 1 if it would not. */
+#include "cli/check.h"
+
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,33 +16,54 @@
 #include "ops/sockets.h"
 #include "settings/table.h"
 
-enum { ERROR_SIZE = 256, APPLICATION_BYTES = 1024 * 1024, PATH_LIMIT = 4096, LOW_DISK_MB = 100, LISTED = 512 };
+enum { ERROR_SIZE = 256, APPLICATION_BYTES = 1024 * 1024, PATH_LIMIT = 4096, LOW_DISK_MB = 100 };
 
-/* The findings so far. */
-struct findings {
-    int bad, warned;
-};
+/* ---- findings -------------------------------------------------------------------- */
 
-static void good(const char *what, const char *detail) { printf("ok      %-16s %s\n", what, detail); }
-
-static void warn(struct findings *f, const char *what, const char *detail)
+static void print(const char *kind, const char *what, const char *format, va_list args)
 {
-    printf("warn    %-16s %s\n", what, detail);
+    printf("%-7s %-16s ", kind, what);
+    vprintf(format, args);
+    putchar('\n');
+}
+
+void finding_good(const char *what, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    print("ok", what, format, args);
+    va_end(args);
+}
+
+void finding_warn(struct findings *f, const char *what, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    print("warn", what, format, args);
+    va_end(args);
     f->warned++;
 }
 
-static void bad(struct findings *f, const char *what, const char *detail)
+void finding_bad(struct findings *f, const char *what, const char *format, ...)
 {
-    printf("BAD     %-16s %s\n", what, detail);
+    va_list args;
+
+    va_start(args, format);
+    print("BAD", what, format, args);
+    va_end(args);
     f->bad++;
 }
+
+/* ---- the parts ------------------------------------------------------------------- */
 
 static void check_planned(struct findings *f, const struct settings *s)
 {
     const struct setting *row;
 
     for (size_t at = 0; (row = settings_planned(s, &at)) != NULL;)
-        warn(f, row->key, "is set, but this version does not act on it yet");
+        finding_warn(f, row->key, "is set, but this version does not act on it yet");
 }
 
 /* The folder that a file or folder is in. */
@@ -56,22 +80,19 @@ static void folder_of(const char *path, char out[PATH_LIMIT])
 /* The first start makes the folder, not the one above. */
 static void check_missing_folder(struct findings *f, const char *folder)
 {
-    char above[PATH_LIMIT], line[LISTED];
+    char above[PATH_LIMIT];
 
     folder_of(folder, above);
-    if (access(above, W_OK | X_OK) == 0) {
-        snprintf(line, sizeof(line), "%.300s does not exist yet; sanad serve and sanad migrate make it", folder);
-        warn(f, "data folder", line);
-        return;
-    }
-    snprintf(line, sizeof(line), "%.200s does not exist and cannot be made in %.200s: %s", folder, above,
-             strerrordesc_np(errno));
-    bad(f, "data folder", line);
+    if (access(above, W_OK | X_OK) == 0)
+        finding_warn(f, "data folder", "%s does not exist yet; sanad serve and sanad migrate make it", folder);
+    else
+        finding_bad(f, "data folder", "%s does not exist and cannot be made in %s: %s", folder, above,
+                    strerrordesc_np(errno));
 }
 
 static void check_folder(struct findings *f, const struct settings *s)
 {
-    char folder[PATH_LIMIT], line[LISTED];
+    char folder[PATH_LIMIT];
     struct statvfs disk;
     unsigned long long free_mb;
 
@@ -81,75 +102,60 @@ static void check_folder(struct findings *f, const struct settings *s)
         return;
     }
     if (access(folder, W_OK | X_OK) != 0) {
-        snprintf(line, sizeof(line), "%.300s: this user may not write there: %s", folder, strerrordesc_np(errno));
-        bad(f, "data folder", line);
+        finding_bad(f, "data folder", "%s: this user may not write there: %s", folder, strerrordesc_np(errno));
         return;
     }
     if (statvfs(folder, &disk) != 0)
         return;
     free_mb = (unsigned long long)disk.f_bavail * disk.f_frsize / (1024 * 1024);
-    snprintf(line, sizeof(line), "%.300s, %llu MB free", folder, free_mb);
     if (free_mb < LOW_DISK_MB)
-        bad(f, "data folder", line);
+        finding_bad(f, "data folder", "%s, %llu MB free; make room: writes fail on a full disk", folder, free_mb);
     else
-        good("data folder", line);
+        finding_good("data folder", "%s, %llu MB free", folder, free_mb);
 }
 
-static void check_migrations(struct findings *f, struct db *db, const struct application *app)
+static void check_file(struct findings *f, const struct settings *s, const struct application *app)
 {
-    char error[ERROR_SIZE] = "", line[LISTED];
-    size_t count = 0;
-    int pending = 0;
-
-    const struct migration *list = app->migrations(db_dialect(db), &count);
-
-    if (migrate_pending(db, list, count, &pending, error, sizeof(error)) != OK) {
-        bad(f, "migrations", error);
-        return;
-    }
-    snprintf(line, sizeof(line), "%d of %zu to be applied%s", pending, count,
-             pending > 0 ? "; sanad serve and sanad migrate do that" : "");
-    if (pending > 0)
-        warn(f, "migrations", line);
-    else
-        good("migrations", line);
-}
-
-static void check_database(struct findings *f, const struct settings *s, const struct application *app)
-{
-    const struct db_conf conf = service_db_conf(s, 0, 1);
+    const struct db_conf conf = service_probe_conf(s);
     struct db *db;
 
-    const bool embedded = s->db_driver == DB_DRIVER_SQLITE;
-
-    if (embedded && access(s->db_path.ptr, F_OK) != 0) {
-        warn(f, "database", "does not exist yet; sanad serve and sanad migrate make it");
+    if (access(s->db_path.ptr, F_OK) != 0) {
+        finding_warn(f, "database", "does not exist yet; sanad serve and sanad migrate make it");
         return;
     }
     db = db_new(&conf);
     if (!db || db_ping(db) != OK)
-        bad(f, "database", db && db_last_error(db)[0] ? db_last_error(db) : "does not answer");
-    else if (embedded && access(s->db_path.ptr, W_OK) != 0)
-        bad(f, "database", "this user may not write to it");
+        finding_bad(f, "database", "%s", db && db_last_error(db)[0] ? db_last_error(db) : "does not answer");
+    else if (access(s->db_path.ptr, W_OK) != 0)
+        finding_bad(f, "database", "this user may not write to it");
     else {
-        good("database", embedded ? s->db_path.ptr : s->db_name.ptr);
-        check_migrations(f, db, app);
+        finding_good("database", "%s", s->db_path.ptr);
+        check_schema(f, db, app);
     }
     db_free(db);
+}
+
+static void check_database(struct findings *f, const struct settings *s, const struct application *app)
+{
+    if (s->db_driver != DB_DRIVER_SQLITE) {
+        check_server(f, s, app);
+        return;
+    }
+    check_folder(f, s);
+    check_file(f, s, app);
 }
 
 static void check_port(struct findings *f, const struct settings *s)
 {
     const struct sockets_conf conf = { s->host.ptr, s->port, 1, s->backlog };
-    char error[ERROR_SIZE] = "", line[LISTED];
+    char error[ERROR_SIZE] = "";
     struct sockets sockets;
 
     if (sockets_open(&conf, &sockets, error, sizeof(error)) != OK) {
-        bad(f, "address", error);
+        finding_bad(f, "address", "%s", error);
         return;
     }
-    snprintf(line, sizeof(line), "%s:%d is free", sockets.url_host, sockets.port);
-    good("address", line);
+    finding_good("address", "%s:%d is free", sockets.url_host, sockets.port);
     sockets_close(&sockets);
 }
 
@@ -157,26 +163,28 @@ static void check_descriptors(struct findings *f, const struct settings *s)
 {
     const rlim_t wanted = (rlim_t)(s->worker_connections + s->db_pool_size + s->db_max_overflow);
     struct rlimit limit;
-    char line[LISTED];
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-    snprintf(line, sizeof(line), "%llu wanted a worker, %llu allowed", (unsigned long long)wanted,
-             (unsigned long long)limit.rlim_max);
     if (limit.rlim_max < wanted)
-        warn(f, "descriptors", line);
+        finding_warn(f, "descriptors", "%llu wanted a worker, %llu allowed; raise the limit (ulimit -n, LimitNOFILE=)",
+                     (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
     else
-        good("descriptors", line);
+        finding_good("descriptors", "%llu wanted a worker, %llu allowed", (unsigned long long)wanted,
+                     (unsigned long long)limit.rlim_max);
 }
 
+/* A server's other nodes must have the same one: none is made for them. */
 static void check_secret(struct findings *f, const struct settings *s)
 {
     if (s->secret_key.len > 0)
-        good("SECRET_KEY", "is set");
+        finding_good("SECRET_KEY", "is set");
+    else if (s->db_driver == DB_DRIVER_SQLITE)
+        finding_good("SECRET_KEY", "is not set: a secret is kept beside the database file (enough for one node)");
     else
-        good("SECRET_KEY", "is not set: a secret is kept beside the database file (enough for one node)");
+        finding_bad(f, "SECRET_KEY", "is not set, and sanad serve does not start without one");
     if (access(s->web_dir.ptr, R_OK | X_OK) != 0)
-        warn(f, "WEB_DIR", "is not a readable folder: there will be no pages");
+        finding_warn(f, "WEB_DIR", "is not a readable folder: there will be no pages");
 }
 
 static int check(const struct settings *s)
@@ -186,10 +194,9 @@ static int check(const struct settings *s)
     struct arena arena;
 
     arena_init(&arena, APPLICATION_BYTES);
-    app = sanad_application(&arena);
+    app = sanad_application(s, &arena);
     if (!app)
         return CLI_FAILED;
-    check_folder(&f, s);
     check_database(&f, s, app);
     check_port(&f, s);
     check_descriptors(&f, s);
@@ -223,8 +230,10 @@ const struct command command_check = {
     .name = "check",
     .arguments = "[--env FILE] [--set KEY=VALUE]...",
     .summary = "Tells whether the service would run well with these settings",
-    .help = "Looks at the settings, the data folder, the database and its migrations, the\n"
-            "address and the limits of the system, changes nothing, and says what to do.\n"
+    .help = "Looks at the settings, the database with its migrations and indexes, the data\n"
+            "folder or the database server (version, room for the pool, speed, clock, text,\n"
+            "durability, memory, encryption), the address and the limits of the system;\n"
+            "changes nothing, and says what to do. Safe beside a running service.\n"
             "Exits with 0 if the service would run, 1 if it would not, 78 if a setting is\n"
             "wrong.\n"
             "\n"

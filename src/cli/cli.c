@@ -152,6 +152,13 @@ int cli_supported(const struct cli_options *options, const struct settings *s)
 {
     const char *missing = NULL;
 
+    if (s->db_pool_size + s->db_max_overflow < s->max_workers) {
+        fprintf(stderr,
+                "sanad %s: DB_POOL_SIZE (%d) and DB_MAX_OVERFLOW (%d) together are fewer than MAX_WORKERS (%d): each "
+                "worker needs a connection\n",
+                options->command, s->db_pool_size, s->db_max_overflow, s->max_workers);
+        return CLI_SETTINGS;
+    }
     if (s->db_driver == DB_DRIVER_SQLITE)
         return CLI_OK;
     if (s->db_host.count == 0 && s->db_socket.len == 0)

@@ -72,7 +72,7 @@ static enum err fill(struct db *db, struct task *task, char *error, size_t size)
 
 static int with_database(const char *command, const struct settings *s, struct task *task)
 {
-    const struct db_conf conf = service_db_conf(s, 0, 1);
+    const struct db_conf conf = service_db_conf(s);
     char error[MIGRATE_ERROR_SIZE] = "not enough memory";
     struct db *db = db_new(&conf);
     enum err e = E_NO_MEMORY;

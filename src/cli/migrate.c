@@ -75,7 +75,7 @@ static int look_at_nothing(const char *command)
 
 static int with_database(const char *command, const struct settings *s, bool only_look)
 {
-    const struct db_conf conf = service_db_conf(s, 0, 1);
+    const struct db_conf conf = service_db_conf(s);
     char error[MIGRATE_ERROR_SIZE] = "not enough memory";
     enum err e = E_NO_MEMORY;
 

@@ -13,7 +13,7 @@ static int serve(const struct settings *s)
     int status = CLI_FAILED;
 
     arena_init(&arena, APPLICATION_BYTES);
-    app = sanad_application(&arena);
+    app = sanad_application(s, &arena);
     if (app)
         status = service_run(s, app);
     arena_done(&arena);

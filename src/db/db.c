@@ -4,17 +4,18 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/metrics.h"
 #include "db/driver.h"
 #include "db/group.h"
 #include "db/pool.h"
+#include "db/slow_log.h"
 
 struct db {
     const struct db_driver *driver;
     const struct db_conf *conf;
     struct pool pool;
     struct group group; /* used with a single-writer driver */
+    struct slow_log slow;
 };
 
 static const struct db_driver *const drivers[] = { &db_sqlite, &db_mariadb };
@@ -33,15 +34,30 @@ struct db *db_new_with(const struct db_driver *driver, const struct db_conf *con
         return NULL;
     }
     group_init(&db->group, &db->pool);
+    slow_log_init(&db->slow, conf);
     return db;
+}
+
+static const struct db_driver *find_driver(const char *name)
+{
+    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+        if (str_eq(str_of(drivers[i]->name), str_of(name)))
+            return drivers[i];
+    return NULL;
 }
 
 struct db *db_new(const struct db_conf *conf)
 {
-    for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-        if (str_eq(str_of(drivers[i]->name), str_of(conf->driver)))
-            return db_new_with(drivers[i], conf);
-    return NULL;
+    const struct db_driver *driver = find_driver(conf->driver);
+
+    return driver ? db_new_with(driver, conf) : NULL;
+}
+
+const char *db_dialect_of(const struct db_conf *conf)
+{
+    const struct db_driver *driver = find_driver(conf->driver);
+
+    return driver ? driver->migrations : "";
 }
 
 void db_free(struct db *db)
@@ -49,6 +65,7 @@ void db_free(struct db *db)
     if (!db)
         return;
     pool_done(&db->pool);
+    slow_log_done(&db->slow);
     free(db);
 }
 
@@ -100,18 +117,6 @@ static void account(struct db_scope *scope, const struct db_statement *st, enum 
     metric_series_observe(SERIES_STATEMENT, db_statement_index(st), 0, (unsigned)e, took);
 }
 
-static void tell_slow(const struct db_scope *scope, const struct db_statement *st, const struct db_rows *rows,
-                      mono_ns took)
-{
-    const int64_t limit_ms = scope->db->conf->slow_query_ms;
-
-    if (limit_ms <= 0 || took < limit_ms * NS_PER_MS)
-        return;
-    log_event(LOG_WARNING, "slow query", LOG_C("statement", st->name), LOG_I("ms", took / NS_PER_MS),
-              LOG_I("rows", (int64_t)rows->count), LOG_I("changes", (int64_t)rows->changes),
-              LOG_C("route", scope->route), LOG_S("request_id", scope->request_id));
-}
-
 /* Runs on the connection that the scope holds. A transaction that the database
  * has undone takes no more statements: each would be one of its own. */
 static enum err run_held(struct db_scope *scope, const struct db_statement *st, const struct db_value *args,
@@ -130,9 +135,19 @@ static enum err run_held(struct db_scope *scope, const struct db_statement *st, 
     e = driver->run(conn, st, args, count, scope->arena, &rows);
     took = clock_mono() - start;
     account(scope, st, e, took);
-    tell_slow(scope, st, &rows, took);
     if (scope->in_transaction && driver->single_writer)
         group_note(&scope->db->group, e);
+    if (slow_log_wants(&scope->db->slow, took))
+        slow_log_tell(&scope->db->slow, conn,
+                      &(struct slow_query){ .st = st,
+                                            .args = args,
+                                            .arg_count = count,
+                                            .result = e,
+                                            .rows = rows.count,
+                                            .changes = rows.changes,
+                                            .took = took,
+                                            .route = scope->route,
+                                            .request_id = scope->request_id });
     if (e == OK)
         *ret_rows = rows;
     return e;

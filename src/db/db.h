@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "db/statement.h"
 
+struct budget;
 struct db;
 struct db_pooled;
 
@@ -27,14 +28,20 @@ struct db_conf {
     const char *socket;             /* mysql: a unix socket instead of a host; may be NULL */
     const char *name, *user, *password;
     bool        ssl;                /* mysql: TLS, with the certificate checked      */
+    const char *ssl_ca;             /* mysql: its authorities; empty: the system's   */
     double      io_timeout_s;       /* mysql: a server that is silent for so long is lost */
-    int         pool_size;          /* this process's connections that are kept      */
+    int         pool_size;          /* connections that are kept                     */
     int         max_overflow;       /* and beyond                                    */
+    struct budget *budget;          /* they are all workers' together; NULL: ours    */
+    int         budget_index;       /* which worker this is                          */
+    bool        pool_warm;          /* the kept ones are opened at once              */
     double      pool_timeout_s;     /* wait for a connection                         */
     double      pool_recycle_s;     /* age at which one is replaced, +-10 %; 0: never */
     bool        pool_pre_ping;
     double      pool_leak_s;        /* held longer: a log line; 0: never             */
-    int         slow_query_ms;      /* slower: a log line; 0: never                  */
+    int         slow_query_ms;      /* slower: told by slow_log.h; 0: never          */
+    bool        explain_slow;       /* with its plan, if it reads                    */
+    const char *slow_log;           /* and into this file; may be NULL               */
     int         busy_timeout_ms;    /* sqlite: wait for another process's write      */
     bool        must_exist;         /* sqlite: a file that is not there is not made  */
 };
@@ -80,6 +87,9 @@ size_t db_describe(const struct db *db, char *out, size_t size);
 
 /* The folder of its migrations: "sqlite", "mysql". */
 const char *db_dialect(const struct db *db);
+
+/* The same before there is one; empty for an unknown driver. */
+const char *db_dialect_of(const struct db_conf *conf);
 
 struct db_scope db_scope_of(struct db *db, struct arena *arena);
 

@@ -30,6 +30,7 @@ struct db_driver {
     bool        single_writer;      /* one write transaction at a time: commits are grouped */
     const char *migrations;         /* folder of its dialect under migrations/             */
     const char *begin;              /* opens a write transaction                           */
+    const char *explain;            /* before a statement's text: asks for its plan        */
     bool        ddl_commits;        /* CREATE and ALTER end the transaction they stand in  */
 
     /* One row with 1 when this connection alone may migrate now, until it is
@@ -39,12 +40,19 @@ struct db_driver {
     /* One row when the table that its argument names exists. */
     const struct db_statement *table_exists;
 
+    /* Table and name of each index. */
+    const struct db_statement *indexes;
+
     /* Opens a connection (waits). On failure *ret_conn is untouched and the
      * reason is written to `error` (size bytes), without secrets. */
     enum err (*open)(const struct db_conf *conf, struct db_conn **ret_conn, char *error, size_t size);
 
     /* Closes and frees; takes NULL. Does not wait. */
     void (*close)(struct db_conn *c);
+
+    /* The same, and returns when the other side has closed it, too, or keeps one
+     * waiting for a second (waits). NULL: closing is all there is to it. */
+    void (*leave)(struct db_conn *c);
 
     /* Whether the other side has closed a connection that nobody uses, as far
      * as is known without asking; NULL: never known. Does not wait. */
@@ -61,6 +69,10 @@ struct db_driver {
      * (waits). */
     enum err (*run)(struct db_conn *c, const struct db_statement *st, const struct db_value *args, size_t count,
                     struct arena *arena, struct db_rows *ret_rows);
+
+    /* The same, of a statement that is not kept for another time (waits). */
+    enum err (*run_once)(struct db_conn *c, const struct db_statement *st, const struct db_value *args, size_t count,
+                         struct arena *arena, struct db_rows *ret_rows);
 
     /* Runs a text that may hold several statements and has no arguments; for
      * migrations and transaction control only (waits). */

@@ -4,7 +4,7 @@
  * Each blocking call of the library has a _start and a _cont: they return what
  * they wait for (MYSQL_WAIT_READ, ...) or 0 when they are done. A coroutine
  * waits on the worker's own loop in between (base/task.h); outside a coroutine
- * (tools, start-up) poll(2) does. No thread is used but to look up host names.
+ * (tools, start-up) poll(2) does. No thread is used but to connect.
  *
  * Statements are prepared once a connection, in the binary protocol. A session
  * is UTC, utf8mb4 and strict. COM_RESET_CONNECTION forgets prepared statements
@@ -19,17 +19,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/coro.h"
 
-const char mariadb_session[] = "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION', "
-                               "autocommit = 1";
+const char mariadb_session[] =
+    "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', "
+    "autocommit = 1, innodb_lock_wait_timeout = 10";
 
 enum {
     COLUMNS_MAX = 64, /* of a result                                       */
-    ARGS_MAX = 64,    /* of a statement                                    */
+    ARGS_MAX = 65535, /* of a statement: the protocol's                    */
     ROWS_MAX = 100000,
+    FAREWELL_MS = 1000,
     INLINE_BYTES = 256, /* a longer text is fetched by itself                */
+    CHECK_EVERY_S = 5,  /* whether a server that is used is read-only now    */
 };
 
 /* Where the library puts one column of a row. */
@@ -66,12 +70,15 @@ static const struct outcome {
     { ER_DUP_ENTRY, E_CONFLICT, false, false },
     { ER_ROW_IS_REFERENCED_2, E_CONFLICT, false, false },
     { ER_NO_REFERENCED_ROW_2, E_CONFLICT, false, false },
-    { ER_LOCK_WAIT_TIMEOUT, E_BUSY, false, false },
-    { ER_LOCK_DEADLOCK, E_BUSY, false, false },
+    { ER_LOCK_WAIT_TIMEOUT, E_DEADLOCK, false, false },
+    { ER_LOCK_DEADLOCK, E_DEADLOCK, false, false },
+    { ER_QUERY_INTERRUPTED, E_TIMEOUT, false, false }, /* KILL QUERY, by an operator or his watchdog */
+    { ER_STATEMENT_TIMEOUT, E_TIMEOUT, false, false }, /* max_statement_time */
     { ER_DISK_FULL, E_DISK_FULL, false, false },
     { ER_RECORD_FILE_FULL, E_DISK_FULL, false, false },
-    { ER_OPTION_PREVENTS_STATEMENT, E_READ_ONLY, true, false }, /* another host may write */
-    { ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, E_READ_ONLY, true, false },
+    { ER_OPTION_PREVENTS_STATEMENT, E_READ_ONLY, true, true }, /* another host may be written to */
+    { ER_READ_ONLY_MODE, E_READ_ONLY, true, true },
+    { ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, E_READ_ONLY, true, true },
     { ER_DATA_TOO_LONG, E_INVALID, false, false },
     { ER_WARN_DATA_OUT_OF_RANGE, E_INVALID, false, false },
     { ER_BAD_NULL_ERROR, E_INVALID, false, false },
@@ -79,12 +86,14 @@ static const struct outcome {
     { ER_TRUNCATED_WRONG_VALUE, E_INVALID, false, false },
     { ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, E_INVALID, false, false },
     { ER_CANT_AGGREGATE_2COLLATIONS, E_INVALID, false, false }, /* a text that is not ASCII beside a code */
+    { ER_UNKNOWN_COM_ERROR, E_UNAVAILABLE, true, true },        /* a Galera node that has lost its cluster */
     { ER_SERVER_SHUTDOWN, E_UNAVAILABLE, true, true },
     { ER_CONNECTION_KILLED, E_UNAVAILABLE, true, false },
     { CR_SERVER_GONE_ERROR, E_UNAVAILABLE, true, true },
     { CR_SERVER_LOST, E_UNAVAILABLE, true, true },
     { CR_SERVER_LOST_EXTENDED, E_UNAVAILABLE, true, true },
     { CR_COMMANDS_OUT_OF_SYNC, E_DATABASE, true, false },
+    { 3024, E_TIMEOUT, false, false },    /* MySQL: max_execution_time */
     { 4031, E_UNAVAILABLE, true, false }, /* MySQL 8: closed for its idleness */
 };
 
@@ -120,39 +129,43 @@ static enum err stmt_error(struct mariadb_conn *c, MYSQL_STMT *stmt)
 /* ---- waiting ---------------------------------------------------------------------- */
 
 /* For callers that cannot be suspended. */
-static int block_for(MYSQL *mysql, int status)
+static int block_for(MYSQL *mysql, int status, uint64_t limit_ms)
 {
     struct pollfd p = { .fd = mysql_get_socket(mysql) };
-    const int limit = status & MYSQL_WAIT_TIMEOUT ? (int)mysql_get_timeout_value_ms(mysql) : -1;
     int came = 0;
 
     p.events = (short)((status & MYSQL_WAIT_READ ? POLLIN : 0) | (status & MYSQL_WAIT_WRITE ? POLLOUT : 0));
-    if (poll(&p, 1, limit) <= 0)
-        return MYSQL_WAIT_TIMEOUT;
+    if (poll(&p, 1, limit_ms > 0 ? (int)limit_ms : -1) <= 0)
+        return 0;
     came |= p.revents & (POLLIN | POLLHUP | POLLERR) ? status & MYSQL_WAIT_READ : 0;
     came |= p.revents & (POLLOUT | POLLHUP | POLLERR) ? status & MYSQL_WAIT_WRITE : 0;
     return came;
 }
 
-/* Waits for what the library asks for; returns what came, in its words. */
-int mariadb_wait(struct mariadb_conn *c, int status)
+static int suspend_for(struct mariadb_conn *c, int status, uint64_t limit_ms)
 {
-    const uint64_t limit = status & MYSQL_WAIT_TIMEOUT ? mysql_get_timeout_value_ms(c->mysql) : 0;
     const int events = (status & MYSQL_WAIT_READ ? UV_READABLE : 0) | (status & MYSQL_WAIT_WRITE ? UV_WRITABLE : 0);
     int came = 0;
 
-    if (!coro_self())
-        return block_for(c->mysql, status);
-    if (c->fd && c->socket != mysql_get_socket(c->mysql)) { /* connecting, to the next address */
-        task_fd_close(c->fd);
-        c->fd = NULL;
-    }
-    c->socket = mysql_get_socket(c->mysql);
     if (!c->fd)
-        c->fd = task_fd_open(c->socket);
-    if (!c->fd || task_fd_wait(c->fd, events, limit, &came) != OK)
-        return MYSQL_WAIT_TIMEOUT;
+        c->fd = task_fd_open(mysql_get_socket(c->mysql));
+    if (!c->fd || task_fd_wait(c->fd, events, limit_ms, &came) != OK)
+        return 0;
     return (came & UV_READABLE ? MYSQL_WAIT_READ : 0) | (came & UV_WRITABLE ? MYSQL_WAIT_WRITE : 0);
+}
+
+/* Over TLS the library sets no limit to a wait, and goes on after a timeout as
+ * if there had been none: then it shall read the end of the connection. */
+int mariadb_wait(struct mariadb_conn *c, int status)
+{
+    const bool limited = (status & MYSQL_WAIT_TIMEOUT) != 0;
+    const uint64_t limit_ms = limited ? mysql_get_timeout_value_ms(c->mysql)
+                                      : (uint64_t)(c->base.conf->io_timeout_s * MS_PER_S);
+    const int came = coro_self() ? suspend_for(c, status, limit_ms) : block_for(c->mysql, status, limit_ms);
+
+    if (came == 0 && !limited)
+        shutdown(mysql_get_socket(c->mysql), SHUT_RDWR);
+    return came != 0 ? came : MYSQL_WAIT_TIMEOUT;
 }
 
 static void note_transaction(struct mariadb_conn *c)
@@ -191,11 +204,16 @@ static struct mariadb_prepared *lookup(struct mariadb_conn *c, const struct db_s
     return p;
 }
 
-static void prepared_free(struct mariadb_prepared *p)
+static void prepared_done(struct mariadb_prepared *p)
 {
     if (p->stmt)
         mysql_stmt_close(p->stmt);
     free(p->cells);
+}
+
+static void prepared_free(struct mariadb_prepared *p)
+{
+    prepared_done(p);
     free(p);
 }
 
@@ -286,6 +304,18 @@ static enum err prepare(struct mariadb_conn *c, const struct db_statement *st, s
     return OK;
 }
 
+/* The library waits for the rows of a query that failed in the middle of its
+ * answer, which will not come: the statement is prepared anew for the next time. */
+static void forget(struct mariadb_conn *c, struct mariadb_prepared *p)
+{
+    struct mariadb_prepared **at = bucket_of(c, p->st);
+
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    prepared_free(p);
+}
+
 /* After COM_RESET_CONNECTION the server knows none of them; before a close it is
  * told of each, in a packet that waits for no answer. */
 static void forget_statements(struct mariadb_conn *c)
@@ -301,17 +331,20 @@ static void forget_statements(struct mariadb_conn *c)
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
-static enum err bind_args(struct mariadb_conn *c, struct mariadb_prepared *p, const struct db_value *args, size_t count)
+static enum err bind_args(struct mariadb_conn *c, struct mariadb_prepared *p, const struct db_value *args, size_t count,
+                          struct arena *arena)
 {
     static const enum enum_field_types types[] = {
         [DB_NULL] = MYSQL_TYPE_NULL,   [DB_INT] = MYSQL_TYPE_LONGLONG, [DB_REAL] = MYSQL_TYPE_DOUBLE,
         [DB_TEXT] = MYSQL_TYPE_STRING, [DB_BLOB] = MYSQL_TYPE_BLOB,
     };
-    MYSQL_BIND binds[ARGS_MAX];
+    MYSQL_BIND *binds;
 
     if (count > ARGS_MAX || count != mysql_stmt_param_count(p->stmt))
         return E_INTERNAL;
-    memset(binds, 0, sizeof(binds[0]) * (count ? count : 1));
+    binds = arena_array(arena, MYSQL_BIND, count);
+    if (!binds)
+        return E_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
         const struct db_value *v = &args[i];
         const bool text = v->kind == DB_TEXT || v->kind == DB_BLOB;
@@ -412,21 +445,60 @@ static enum err execute(struct mariadb_conn *c, struct mariadb_prepared *p, stru
     return OK;
 }
 
+/* Where rows go. */
+struct answer {
+    struct arena *arena;
+    struct db_rows *ret_rows;
+};
+
+static enum err run_prepared(struct mariadb_conn *c, struct mariadb_prepared *p, const struct db_value *args,
+                             size_t count, const struct answer *to)
+{
+    struct db_rows rows = { .count = 0 };
+    enum err e = bind_args(c, p, args, count, to->arena);
+
+    if (e == OK)
+        e = execute(c, p, to->arena, &rows);
+    if (e == OK)
+        *to->ret_rows = rows;
+    return e;
+}
+
+/* A server that was made read-only still answers: one that is asked all the time
+ * is asked about that, too, now and then. */
+static bool is_check_due(const struct mariadb_conn *c)
+{
+    return !c->base.in_transaction && clock_mono() - c->checked_at >= (mono_ns)CHECK_EVERY_S * NS_PER_S;
+}
+
 enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const struct db_value *args, size_t count,
                      struct arena *arena, struct db_rows *ret_rows)
 {
     struct mariadb_conn *c = of(base);
     struct mariadb_prepared *p = lookup(c, st);
-    struct db_rows rows = { .count = 0 };
     enum err e = p ? OK : prepare(c, st, &p);
 
     if (e == OK)
-        e = bind_args(c, p, args, count);
-    if (e == OK)
-        e = execute(c, p, arena, &rows);
+        e = run_prepared(c, p, args, count, &(struct answer){ arena, ret_rows });
+    if (e != OK && p && p->columns > 0)
+        forget(c, p);
     note_transaction(c);
+    if (e == OK && is_check_due(c) && mariadb_check_writable(c) != OK)
+        c->base.broken = true; /* this was the last answer from there */
+    return e;
+}
+
+static enum err mariadb_run_once(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
+                                 size_t count, struct arena *arena, struct db_rows *ret_rows)
+{
+    struct mariadb_conn *c = of(base);
+    struct mariadb_prepared p = { .st = st };
+    enum err e = prepare_on(c, &p);
+
     if (e == OK)
-        *ret_rows = rows;
+        e = run_prepared(c, &p, args, count, &(struct answer){ arena, ret_rows });
+    prepared_done(&p);
+    note_transaction(c);
     return e;
 }
 
@@ -458,14 +530,8 @@ static bool mariadb_is_gone(const struct db_conn *base)
     return c->fd && task_fd_stirred(c->fd);
 }
 
-static enum err mariadb_ping(struct db_conn *base)
-{
-    struct mariadb_conn *c = of(base);
-    int failed = 0;
-
-    AWAIT(c, mysql_ping_start(&failed, c->mysql), mysql_ping_cont(&failed, c->mysql, came));
-    return failed ? mariadb_error(c) : OK;
-}
+/* A sign of life, of a server that may still be written to. */
+static enum err mariadb_ping(struct db_conn *base) { return mariadb_check_writable(of(base)); }
 
 static enum err mariadb_reset(struct db_conn *base)
 {
@@ -493,6 +559,22 @@ void mariadb_close(struct db_conn *base)
     free(c);
 }
 
+/* The server counts a connection until its own thread has closed it, some time after
+ * our farewell: a duplicate of the socket stays to hear of that. */
+static void mariadb_leave(struct db_conn *base)
+{
+    const int fd = dup(mysql_get_socket(of(base)->mysql));
+    struct task_fd *watch = fd >= 0 ? task_fd_open(fd) : NULL;
+    int came = 0;
+
+    mariadb_close(base);
+    if (watch && task_fd_wait(watch, UV_READABLE, FAREWELL_MS, &came) != OK)
+        came = 0; /* it takes its time; we do not */
+    task_fd_close(watch);
+    if (fd >= 0)
+        close(fd);
+}
+
 static const struct db_statement table_exists = {
     "table_exists",
     "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
@@ -506,18 +588,28 @@ static const struct db_statement lock_migrations = {
     DB_READ,
 };
 
+static const struct db_statement indexes = {
+    "indexes",
+    "SELECT DISTINCT table_name, index_name FROM information_schema.statistics WHERE table_schema = DATABASE()",
+    DB_READ_LONG,
+};
+
 const struct db_driver db_mariadb = {
     .name = "mysql",
     .migrations = "mysql",
     .begin = "START TRANSACTION",
+    .explain = "EXPLAIN",
     .ddl_commits = true,
     .lock_migrations = &lock_migrations,
     .table_exists = &table_exists,
+    .indexes = &indexes,
     .open = mariadb_open,
     .close = mariadb_close,
+    .leave = mariadb_leave,
     .is_gone = mariadb_is_gone,
     .ping = mariadb_ping,
     .reset = mariadb_reset,
     .run = mariadb_run,
+    .run_once = mariadb_run_once,
     .script = mariadb_script,
 };

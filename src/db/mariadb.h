@@ -16,8 +16,8 @@ struct mariadb_prepared;
 struct mariadb_conn {
     struct db_conn           base;
     MYSQL                   *mysql;
-    struct task_fd          *fd;        /* watches `socket`; NULL outside a loop */
-    my_socket                socket;
+    struct task_fd          *fd;            /* watches its socket; NULL outside a loop */
+    mono_ns                  checked_at;    /* when it was last known to be writable   */
     struct mariadb_prepared *statements[MARIADB_STATEMENT_BUCKETS];
 };
 
@@ -40,6 +40,10 @@ enum err mariadb_error(struct mariadb_conn *c);
 
 /* Runs a text without arguments or rows. */
 MUSTCHECK enum err mariadb_query(struct mariadb_conn *c, const char *sql);
+
+/* Asks whether the server may be written to; if not, E_READ_ONLY and the
+ * connection, as all that are older, is not to be used again. */
+MUSTCHECK enum err mariadb_check_writable(struct mariadb_conn *c);
 
 /* What makes a session ours: UTC, strict, autocommit. */
 extern const char mariadb_session[];

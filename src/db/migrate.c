@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "db/copy.h"
 #include "db/driver.h"
 #include "db/pool.h"
 
@@ -116,6 +117,20 @@ static enum err count_applied(struct run *r, struct db_scope *scope, size_t *ret
     return OK;
 }
 
+/* Half of a database is nobody's to use. */
+static enum err refuse_unfinished(const struct run *r)
+{
+    bool unfinished = false;
+    const enum err e = copy_is_unfinished(r->db, &unfinished);
+
+    if (e != OK)
+        return failed(r, e, "cannot read the database", "");
+    if (!unfinished)
+        return OK;
+    snprintf(r->error, r->size, "this database holds a copy that is not finished: run sanad copy again, as before");
+    return E_CONFLICT;
+}
+
 /* The same without a lock, for a database that may be empty still. */
 static enum err look(struct run *r, size_t *ret_applied)
 {
@@ -126,10 +141,12 @@ static enum err look(struct run *r, size_t *ret_applied)
 
     if (e != OK)
         return failed(r, e, "cannot read the database", "");
-    if (rows.count > 0)
-        return count_applied(r, &scope, ret_applied);
-    *ret_applied = 0;
-    return OK;
+    if (rows.count == 0) {
+        *ret_applied = 0;
+        return OK;
+    }
+    e = refuse_unfinished(r);
+    return e == OK ? count_applied(r, &scope, ret_applied) : e;
 }
 
 /* ---- applying -------------------------------------------------------------------- */

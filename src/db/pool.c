@@ -6,17 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bell.h"
 #include "base/coro.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/task.h"
+#include "db/pool_parts.h"
 
 enum {
-    OPENS_AT_ONCE = 4,        /* a rush must not become a storm of connects            */
-    WAITERS_MAX = 16384,      /* more are refused at once                              */
-    LINGER_S = 30,            /* a connection beyond the base stays idle for so long   */
-    PING_AFTER_MS = 500,      /* one that was used just now is not asked for a sign    */
+    WAITERS_MAX = 16384, /* more are refused at once                              */
+    PING_AFTER_MS = 500, /* one that was used just now is not asked for a sign    */
+    LOOK_AGAIN_MS = 5,
     STACK_BYTES = 128 * 1024, /* of the coroutines that open and reset                 */
+    STACKS_KEPT = 4,
 };
 
 /* A borrower in line. It lives on its coroutine's stack. */
@@ -29,27 +31,30 @@ struct waiter {
     enum err result;
 };
 
-static void pump(struct pool *p);
-
 /* ---- states ------------------------------------------------------------------ */
+
+static size_t sure(const struct pool *p) { return budget_sure(p->budget, p->index); }
+
+/* Connections beyond the sure ones. */
+static size_t beyond(const struct pool *p) { return pool_total(p) > sure(p) ? pool_total(p) - sure(p) : 0; }
 
 static void show_counts(const struct pool *p)
 {
-    const size_t total = pool_total(p), size = (size_t)p->conf->pool_size;
-
+    atomic_store_explicit(&p->row->idle, (uint32_t)p->counts[POOL_IDLE], memory_order_relaxed);
+    atomic_store_explicit(&p->row->active, (uint32_t)p->counts[POOL_BUSY], memory_order_relaxed);
     metric_gauge_set(M_POOL_IDLE, (int64_t)p->counts[POOL_IDLE]);
     metric_gauge_set(M_POOL_USED, (int64_t)p->counts[POOL_BUSY]);
-    metric_gauge_set(M_POOL_OVERFLOW, total > size ? (int64_t)(total - size) : 0);
+    metric_gauge_set(M_POOL_OVERFLOW, (int64_t)beyond(p));
 }
 
-/* The only function that changes a connection's state. */
-static void move(struct db_pooled *c, enum pool_state to)
+void pool_move(struct db_pooled *c, enum pool_state to)
 {
     static const unsigned legal[POOL_STATES] = {
         [POOL_CONNECTING] = 1u << POOL_IDLE | 1u << POOL_CLOSED,
-        [POOL_IDLE] = 1u << POOL_BUSY | 1u << POOL_CLOSED,
-        [POOL_BUSY] = 1u << POOL_IDLE | 1u << POOL_RESETTING | 1u << POOL_CLOSED,
-        [POOL_RESETTING] = 1u << POOL_IDLE | 1u << POOL_CLOSED,
+        [POOL_IDLE] = 1u << POOL_BUSY | 1u << POOL_LEAVING | 1u << POOL_CLOSED,
+        [POOL_BUSY] = 1u << POOL_IDLE | 1u << POOL_RESETTING | 1u << POOL_LEAVING | 1u << POOL_CLOSED,
+        [POOL_RESETTING] = 1u << POOL_IDLE | 1u << POOL_LEAVING | 1u << POOL_CLOSED,
+        [POOL_LEAVING] = 1u << POOL_CLOSED,
     };
     const bool allowed = legal[c->state] >> to & 1u;
     struct pool *p = c->pool;
@@ -64,58 +69,69 @@ static void move(struct db_pooled *c, enum pool_state to)
     show_counts(p);
 }
 
-static void destroy(struct db_pooled *c)
+struct db_pooled *pool_add(struct pool *p)
 {
-    struct pool *p = c->pool;
+    struct db_pooled *c = calloc(1, sizeof(*c));
 
-    move(c, POOL_CLOSED);
-    list_remove(&c->link);
-    p->counts[POOL_CLOSED]--;
-    p->driver->close(c->conn);
-    free(c);
+    if (!c)
+        return NULL;
+    *c = (struct db_pooled){ .pool = p, .state = POOL_CONNECTING, .generation = p->generation };
+    list_push_front(&p->lists[POOL_CONNECTING], &c->link);
+    p->counts[POOL_CONNECTING]++;
+    show_counts(p);
+    return c;
 }
 
-static struct db_pooled *first_of(struct pool *p, enum pool_state state)
+struct db_pooled *pool_newest(struct pool *p, enum pool_state state)
 {
     return list_empty(&p->lists[state]) ? NULL : container_of(p->lists[state].next, struct db_pooled, link);
 }
 
-static struct db_pooled *last_of(struct pool *p, enum pool_state state)
+struct db_pooled *pool_oldest(struct pool *p, enum pool_state state)
 {
     return list_empty(&p->lists[state]) ? NULL : container_of(p->lists[state].prev, struct db_pooled, link);
 }
 
 static struct db_pooled *take_idle(struct pool *p)
 {
-    struct db_pooled *c = first_of(p, POOL_IDLE);
+    struct db_pooled *c = pool_newest(p, POOL_IDLE);
 
     if (!c)
         return NULL;
     c->taken_at = p->now();
-    move(c, POOL_BUSY);
+    pool_move(c, POOL_BUSY);
     return c;
 }
 
-static void to_idle(struct db_pooled *c)
+void pool_offer(struct db_pooled *c)
 {
     c->idle_since = c->pool->now();
-    move(c, POOL_IDLE);
-}
-
-static void close_idle(struct pool *p)
-{
-    struct db_pooled *c;
-
-    while ((c = first_of(p, POOL_IDLE)) != NULL)
-        destroy(c);
+    pool_move(c, POOL_IDLE);
 }
 
 /* ---- waiters ------------------------------------------------------------------ */
 
 static size_t all_waiting(const struct pool *p) { return p->waiting + p->line; }
 
+static struct waiter *first_waiter(const struct pool *p)
+{
+    return list_empty(&p->waiters) ? NULL : container_of(p->waiters.next, struct waiter, link);
+}
+
+/* When the oldest wait began; 0: nobody waits. */
+static mono_ns waiting_since(const struct pool *p)
+{
+    const struct waiter *w = first_waiter(p);
+
+    if (!w)
+        return p->line > 0 ? p->line_since : 0;
+    return p->line > 0 && p->line_since < w->since ? p->line_since : w->since;
+}
+
 static void show_waiting(const struct pool *p)
 {
+    atomic_store_explicit(&p->row->waiting, (uint32_t)all_waiting(p), memory_order_relaxed);
+    atomic_store_explicit(&p->row->waiting_since, waiting_since(p), memory_order_relaxed);
     metric_gauge_set(M_POOL_WAITING, (int64_t)all_waiting(p));
     if (all_waiting(p) == 0)
         metric_gauge_set(M_POOL_OLDEST_WAIT_MS, 0);
@@ -126,22 +142,6 @@ void pool_note_line(struct pool *p, size_t waiting, mono_ns since)
     p->line = waiting;
     p->line_since = since;
     show_waiting(p);
-}
-
-static struct waiter *first_waiter(const struct pool *p)
-{
-    return list_empty(&p->waiters) ? NULL : container_of(p->waiters.next, struct waiter, link);
-}
-
-static int64_t oldest_wait_ms(const struct pool *p)
-{
-    const struct waiter *w = first_waiter(p);
-    const mono_ns now = p->now();
-    mono_ns oldest = w ? w->since : now;
-
-    if (p->line > 0 && p->line_since < oldest)
-        oldest = p->line_since;
-    return (now - oldest) / NS_PER_MS;
 }
 
 static void unlink_waiter(struct pool *p, struct waiter *w)
@@ -171,133 +171,45 @@ static void fail_waiters(struct pool *p, enum err e)
         settle(p, container_of(l, struct waiter, link), NULL, e);
 }
 
-/* ---- opening -------------------------------------------------------------------- */
+/* ---- bringing them together ------------------------------------------------------- */
 
-static size_t usable(const struct pool *p)
-{
-    return p->counts[POOL_IDLE] + p->counts[POOL_BUSY] + p->counts[POOL_RESETTING];
-}
-
-static size_t budget(const struct pool *p) { return (size_t)p->conf->pool_size + (size_t)p->conf->max_overflow; }
-
-static bool is_away(const struct pool *p) { return p->retry.failures > 0 && usable(p) == 0; }
-
-/* Whether one more connection may be opened now. After a failure it is one
- * probe at a time, when the pause is over. */
-static bool may_open(const struct pool *p)
-{
-    if (p->closing || pool_total(p) >= budget(p) || p->counts[POOL_CONNECTING] >= OPENS_AT_ONCE)
-        return false;
-    return p->retry.failures == 0 || (p->counts[POOL_CONNECTING] == 0 && retry_due(&p->retry, p->now()));
-}
-
-/* Outside a loop the caller has the reason (db_last_error) and tells it. */
-static void note_failure(struct pool *p)
-{
-    metric_add(M_POOL_ERRORS, 1);
-    if (retry_failed(&p->retry, p->now()) && task_loop())
-        log_event(LOG_ERROR, "database connection failed", LOG_C("reason", p->reason),
-                  LOG_I("open_connections", (int64_t)usable(p)));
-}
-
-static void note_success(struct pool *p)
-{
-    metric_add(M_POOL_OPENED, 1);
-    p->opened = true;
-    if (p->retry.failures > 0)
-        log_event(LOG_INFO, "database connections open again", LOG_I("failed_attempts", p->retry.failures));
-    p->retry.failures = 0;
-}
-
-static struct db_pooled *pooled_new(struct pool *p)
-{
-    struct db_pooled *c = calloc(1, sizeof(*c));
-
-    if (!c)
-        return NULL;
-    *c = (struct db_pooled){ .pool = p, .state = POOL_CONNECTING, .generation = p->generation };
-    list_push_front(&p->lists[POOL_CONNECTING], &c->link);
-    p->counts[POOL_CONNECTING]++;
-    show_counts(p);
-    return c;
-}
-
-/* Opens a connection that is `connecting`: then it is idle, or gone. */
-static enum err establish(struct db_pooled *c)
-{
-    struct pool *p = c->pool;
-    const mono_ns start = p->now();
-    char reason[sizeof(p->reason)] = "";
-    enum err e = p->driver->open(p->opened ? &p->again : p->conf, &c->conn, reason, sizeof(reason));
-
-    memcpy(p->reason, reason, sizeof(reason));
-    if (e == OK && !p->closing) {
-        const mono_ns now = p->now();
-        const double age_s = p->conf->pool_recycle_s;
-
-        metric_observe(M_POOL_CREATE, now - start);
-        c->expires_at = age_s > 0 ? now + (mono_ns)(retry_jitter(age_s) * NS_PER_S) : 0;
-        note_success(p);
-        to_idle(c);
-        return OK;
-    }
-    if (e != OK)
-        note_failure(p);
-    destroy(c);
-    return E_UNAVAILABLE;
-}
-
-static void opener(void *arg)
-{
-    struct db_pooled *c = arg;
-    struct pool *p = c->pool;
-
-    (void)establish(c); /* a failure is noted; pump() tells the waiters */
-    pump(p);
-}
-
-static enum err start_open(struct pool *p)
-{
-    struct db_pooled *c = pooled_new(p);
-
-    if (!c)
-        return E_NO_MEMORY;
-    if (coro_start(p->coros, opener, c, NULL) == OK)
-        return OK;
-    destroy(c);
-    return E_NO_MEMORY;
-}
-
-/* Brings waiters and connections together, and has more opened as needed. Call
- * after every change that may let a waiter go on. */
-static void pump(struct pool *p)
+void pool_pump(struct pool *p)
 {
     while (!list_empty(&p->waiters) && p->counts[POOL_IDLE] > 0)
         settle(p, first_waiter(p), take_idle(p), OK);
-    while (p->waiting > p->counts[POOL_CONNECTING] && may_open(p)) {
-        if (start_open(p) != OK) {
-            settle(p, first_waiter(p), NULL, E_NO_MEMORY);
-            break;
-        }
-    }
-    if (is_away(p) && p->counts[POOL_CONNECTING] == 0)
+    if (pool_open_missing(p) == E_NO_MEMORY && !list_empty(&p->waiters))
+        settle(p, first_waiter(p), NULL, E_NO_MEMORY);
+    if (pool_is_away(p) && p->counts[POOL_CONNECTING] == 0)
         fail_waiters(p, E_UNAVAILABLE);
 }
 
-/* ---- borrowing ------------------------------------------------------------------- */
-
-static void throw_away(struct db_pooled *c)
+/* Another worker rang: it wants connections, or has given some back. */
+static void look(void *arg)
 {
-    struct pool *p = c->pool;
+    struct pool *p = arg;
 
-    metric_add(M_POOL_INVALID, 1);
-    if (c->conn->lost && c->generation == p->generation) {
-        p->generation++;
-        metric_add(M_POOL_INVALID, p->counts[POOL_IDLE]);
-        close_idle(p);
-    }
-    destroy(c);
+    pool_pump(p);
+    pool_make_room(p);
 }
+
+static void look_later(void *arg)
+{
+    struct pool *p = arg;
+    const enum err e = task_sleep(LOOK_AGAIN_MS);
+
+    (void)e; /* without memory for a timer it is due now */
+    p->looking = false;
+    if (!p->closing)
+        look(p);
+}
+
+void pool_look_again(struct pool *p)
+{
+    if (!p->looking && task_loop())
+        p->looking = coro_start(p->coros, look_later, p, NULL) == OK;
+}
+
+/* ---- borrowing ------------------------------------------------------------------- */
 
 /* Asks a connection that has been idle for a sign of life; on an error it is no
  * longer the caller's. */
@@ -307,7 +219,7 @@ static enum err check_alive(struct db_pooled *c)
     enum err e;
 
     if (p->driver->is_gone && p->driver->is_gone(c->conn)) {
-        throw_away(c);
+        pool_throw_away(c);
         return E_UNAVAILABLE;
     }
     if (!p->conf->pool_pre_ping || c->taken_at - c->idle_since <= (mono_ns)PING_AFTER_MS * NS_PER_MS)
@@ -320,7 +232,7 @@ static enum err check_alive(struct db_pooled *c)
         return e;
     }
     c->conn->lost = true;
-    throw_away(c);
+    pool_throw_away(c);
     return e;
 }
 
@@ -343,7 +255,7 @@ static enum err wait_in_line(struct pool *p, mono_ns asked, struct db_pooled **r
     list_push_back(&p->waiters, &w.link);
     p->waiting++;
     show_waiting(p);
-    pump(p);
+    pool_pump(p);
     if (!w.settled)
         e = waitline_wait(&w.turn, time_left_ms(p, asked));
     if (!w.settled) {
@@ -365,15 +277,8 @@ static enum err wait_in_line(struct pool *p, mono_ns asked, struct db_pooled **r
 /* For callers that cannot be suspended. */
 static enum err open_at_once(struct pool *p, struct db_pooled **ret_conn)
 {
-    struct db_pooled *c;
-    enum err e;
+    const enum err e = pool_may_open(p) ? pool_open_now(p) : E_BUSY;
 
-    if (!may_open(p))
-        return E_BUSY;
-    c = pooled_new(p);
-    if (!c)
-        return E_NO_MEMORY;
-    e = establish(c);
     if (e == OK)
         *ret_conn = take_idle(p);
     return e;
@@ -393,7 +298,7 @@ static enum err borrow(struct pool *p, mono_ns asked, struct db_pooled **ret_con
         if (e == OK || e == E_CANCELLED)
             return e;
     }
-    if (is_away(p) && !may_open(p))
+    if (pool_is_away(p) && !pool_may_open(p))
         return E_UNAVAILABLE;
     return coro_self() ? wait_in_line(p, asked, ret_conn) : open_at_once(p, ret_conn);
 }
@@ -427,36 +332,23 @@ enum err pool_get(struct pool *p, const struct pool_holder *who, struct db_poole
 
 /* ---- returning ------------------------------------------------------------------- */
 
-static bool is_aged(const struct db_pooled *c, mono_ns now) { return c->expires_at != 0 && now >= c->expires_at; }
-
-/* Closes a connection for its age; another is opened in its place. */
-static void recycle(struct db_pooled *c)
-{
-    struct pool *p = c->pool;
-
-    metric_add(M_POOL_RECYCLED, 1);
-    destroy(c);
-    if (task_loop() && pool_total(p) < (size_t)p->conf->pool_size && may_open(p))
-        (void)start_open(p); /* without memory the next borrower opens it */
-}
-
 /* A clean connection joins the idle ones, unless its time is over. */
 static void come_home(struct db_pooled *c)
 {
     struct pool *p = c->pool;
 
     if (c->conn->broken)
-        throw_away(c);
+        pool_throw_away(c);
     else if (p->closing)
-        destroy(c);
+        pool_destroy(c);
     else if (c->generation != p->generation) {
         metric_add(M_POOL_INVALID, 1);
-        destroy(c);
-    } else if (is_aged(c, p->now()))
-        recycle(c);
-    else
-        to_idle(c);
-    pump(p);
+        pool_destroy(c);
+    } else if (pool_is_aged(c, p->now()))
+        pool_recycle(c);
+    else if (!pool_hand_over(c))
+        pool_offer(c);
+    pool_pump(p);
 }
 
 static void resetter(void *arg)
@@ -471,7 +363,7 @@ static void resetter(void *arg)
 
 static void reset(struct db_pooled *c)
 {
-    move(c, POOL_RESETTING);
+    pool_move(c, POOL_RESETTING);
     if (!coro_self()) {
         resetter(c);
     } else if (coro_start(c->pool->coros, resetter, c, NULL) != OK) {
@@ -510,50 +402,37 @@ static void report_leaks(struct pool *p, mono_ns now)
     }
 }
 
-static void replace_aged(struct pool *p, mono_ns now)
+/* What this worker's gauges say of the budget; summed over all it is the whole. */
+static void show_budget(const struct pool *p)
 {
-    const struct link *head = &p->lists[POOL_IDLE];
-    struct link *next;
+    const struct budget *b = p->budget;
+    const uint32_t n = b->permit_count, sharers = (uint32_t)b->sharers, index = (uint32_t)p->index;
 
-    for (struct link *l = head->next; l != head; l = next) {
-        struct db_pooled *c = container_of(l, struct db_pooled, link);
-
-        next = l->next;
-        if (!is_aged(c, now))
-            continue;
-        recycle(c); /* may run its opener, which adds at the front only */
-    }
+    metric_gauge_set(M_POOL_SIZE, (int64_t)sure(p));
+    metric_gauge_set(M_POOL_MAX, (int64_t)(sure(p) + n / sharers + (index < n % sharers ? 1 : 0)));
 }
 
-static void close_lingering(struct pool *p, mono_ns now)
-{
-    struct db_pooled *c;
-
-    while (pool_total(p) > (size_t)p->conf->pool_size && (c = last_of(p, POOL_IDLE)) != NULL &&
-           now - c->idle_since >= (mono_ns)LINGER_S * NS_PER_S)
-        destroy(c);
-}
+static int64_t ms_since(const struct pool *p, mono_ns since) { return since != 0 ? (p->now() - since) / NS_PER_MS : 0; }
 
 void pool_tick(struct pool *p)
 {
     const mono_ns now = p->now();
 
     report_leaks(p, now);
-    close_lingering(p, now);
-    replace_aged(p, now);
-    if (p->retry.failures > 0 && may_open(p))
-        (void)start_open(p); /* the probe; without memory the next tick tries again */
-    pump(p);
-    metric_gauge_set(M_POOL_SIZE, p->conf->pool_size);
-    metric_gauge_set(M_POOL_MAX, (int64_t)budget(p));
-    metric_gauge_set(M_POOL_OLDEST_WAIT_MS, oldest_wait_ms(p));
+    pool_close_lingering(p, now);
+    pool_replace_aged(p, now);
+    if (p->retry.failures > 0 && pool_may_open(p) && pool_start_open(p) == E_NO_MEMORY)
+        log_text(LOG_WARNING, "no memory to look for the database; trying again");
+    look(p); /* it may have been rung in vain, for want of memory or at a bad moment */
+    show_budget(p);
+    metric_gauge_set(M_POOL_OLDEST_WAIT_MS, ms_since(p, waiting_since(p)));
 }
 
 int64_t pool_retry_after_ms(const struct pool *p)
 {
     int64_t left_ms;
 
-    if (!is_away(p))
+    if (!pool_is_away(p))
         return 0;
     left_ms = (p->retry.at - p->now()) / NS_PER_MS;
     return left_ms > 1 ? left_ms : 1;
@@ -561,41 +440,81 @@ int64_t pool_retry_after_ms(const struct pool *p)
 
 size_t pool_describe(const struct pool *p, char *out, size_t size)
 {
-    const int n = snprintf(out, size, "size=%d overflow=%d active=%zu idle=%zu waiting=%zu oldest_wait_ms=%lld",
-                           p->conf->pool_size, p->conf->max_overflow, p->counts[POOL_BUSY], p->counts[POOL_IDLE],
-                           all_waiting(p), (long long)oldest_wait_ms(p));
+    const struct budget_use use = budget_use(p->budget);
+    const int n = snprintf(out, size, "size=%d overflow=%d active=%u idle=%u waiting=%u oldest_wait_ms=%lld",
+                           p->budget->size, p->budget->overflow, use.active, use.idle, use.waiting,
+                           (long long)ms_since(p, use.waiting_since));
 
     return n < 0 || size == 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
 
+/* One that nobody shares, of the pool's own. */
+static struct budget *own_budget(const struct db_conf *conf)
+{
+    const size_t line = _Alignof(struct budget);
+    const size_t room = (budget_bytes(conf->pool_size, conf->max_overflow, 1) + line - 1) / line * line;
+    struct budget *b = aligned_alloc(line, room);
+
+    if (!b)
+        return NULL;
+    memset(b, 0, room);
+    if (budget_init(b, conf->pool_size, conf->max_overflow, 1) == OK)
+        return b;
+    free(b);
+    return NULL;
+}
+
+static void free_budget(struct pool *p)
+{
+    if (p->budget != p->conf->budget)
+        free(p->budget);
+}
+
 enum err pool_init(struct pool *p, const struct db_driver *driver, const struct db_conf *conf)
 {
-    struct coro_pool *coros = coro_pool_new(STACK_BYTES, OPENS_AT_ONCE);
-
-    if (!coros)
-        return E_NO_MEMORY;
-    *p = (struct pool){ .driver = driver, .conf = conf, .again = *conf, .coros = coros, .now = clock_mono };
+    *p = (struct pool){ .driver = driver, .conf = conf, .again = *conf, .now = clock_mono };
     p->again.must_exist = true;
+    p->budget = conf->budget ? conf->budget : own_budget(conf);
+    p->index = conf->budget ? conf->budget_index : 0;
+    p->coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
+    if (!p->budget || !p->coros)
+        goto no_memory;
+    p->row = &p->budget->rows[p->index];
+    if (task_loop() && p->row->bell >= 0 && (p->bell = bell_listen(p->row->bell, look, p)) == NULL)
+        goto no_memory;
     for (size_t i = 0; i < POOL_STATES; i++)
         list_init(&p->lists[i]);
     list_init(&p->waiters);
-    metric_gauge_set(M_POOL_SIZE, conf->pool_size);
-    metric_gauge_set(M_POOL_MAX, (int64_t)budget(p));
+    show_budget(p);
     return OK;
+no_memory:
+    coro_pool_free(p->coros);
+    free_budget(p);
+    return E_NO_MEMORY;
+}
+
+static void ignore_bell(struct pool *p)
+{
+    bell_ignore(p->bell);
+    p->bell = NULL;
 }
 
 void pool_shutdown(struct pool *p)
 {
     p->closing = true;
-    close_idle(p);
+    ignore_bell(p);
+    pool_close_idle(p);
     fail_waiters(p, E_UNAVAILABLE);
+    budget_want(p->budget, p->index, 0);
 }
 
 void pool_done(struct pool *p)
 {
-    close_idle(p);
+    ignore_bell(p);
+    pool_close_idle(p);
     assert(pool_total(p) == 0);
     coro_pool_free(p->coros);
+    free_budget(p);
 }

@@ -5,10 +5,12 @@
  *   connecting ----> idle (LIFO) -----------------> busy --------> idle
  *                      |                             | dirty
  *                      |  age, linger, lost          +--> resetting --> idle
- *                      +----> closed <---------------+ broken, retired, too old
+ *                      +----> leaving --> closed <---+ broken, retired, too old
  *
- * `size` connections are kept, up to `max_overflow` more are opened for a rush
- * and linger before they are closed, so that load that swings opens none.
+ * How many there may be is the node's budget (db/budget.h): this worker's sure
+ * ones are kept, more are opened for a rush while permits last, and linger before
+ * they are closed, so that load that swings opens none. They are closed sooner
+ * when another worker waits for a permit.
  * Borrowers wait strictly first come, first served; a waiter takes whatever
  * comes first, a returned connection or a new one. Opening, resetting and
  * replacing happen in coroutines of the pool's own, never in a borrower's time.
@@ -20,18 +22,20 @@
  * Outside a coroutine (tools, start-up) everything happens in the caller's own
  * time, and what would have to wait for another borrower is E_BUSY.
  *
- * Invariants: connecting + idle + busy + resetting <= size + max_overflow;
- * nobody waits while a connection is idle.
+ * Invariants: permits held == connections beyond the sure ones; nobody waits
+ * while a connection is idle.
  */
 #pragma once
 
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "db/budget.h"
 #include "db/db.h"
 #include "db/driver.h"
 #include "db/retry.h"
 
+struct bell_watch;
 struct coro_pool;
 
 /* clang-format off */
@@ -40,6 +44,7 @@ enum pool_state {       /* list it sits on        leaves when                   
     POOL_IDLE,          /* newest returned first  borrowed; lingered or aged; retired            */
     POOL_BUSY,          /* borrowed               returned                                       */
     POOL_RESETTING,     /* rolled back            clean again, or failed                         */
+    POOL_LEAVING,       /* said good-bye          the server has closed it, too                  */
     POOL_CLOSED,        /* none: it is freed      -                                              */
     POOL_STATES
 };
@@ -64,6 +69,7 @@ struct db_pooled {
     const char *route;
     char request_id[POOL_REQUEST_ID_MAX + 1];
     bool leak_told;
+    bool replace; /* another is opened when it is closed           */
 };
 
 /* Who borrows, for the log. */
@@ -76,6 +82,10 @@ struct pool {
     /* private */
     const struct db_driver *driver;
     const struct db_conf *conf;
+    struct budget *budget; /* the node's, or its own when conf has none */
+    struct budget_row *row; /* its own in that                           */
+    int index;
+    struct bell_watch *bell; /* NULL: nobody shares                     */
     struct db_conf again; /* once opened: a database that is gone is not made anew, empty */
     bool opened;
     struct coro_pool *coros;
@@ -86,13 +96,16 @@ struct pool {
     size_t waiting;
     size_t line; /* who waits for the lane of a group (group.h), counted as waiting too */
     mono_ns line_since;
-    uint64_t generation; /* grows when a connection is lost */
-    struct retry retry;  /* of opening                       */
-    char reason[160];    /* why the last open failed        */
+    uint64_t generation;    /* grows when a connection is lost               */
+    struct retry retry;     /* of opening                                    */
+    mono_ns next_open;      /* of the pace of opening: when one is due       */
+    bool looking;           /* looks again in a moment                       */
+    mono_ns handed_over_at; /* a permit, to a worker that holds fewer        */
+    char reason[160];       /* why the last open failed                      */
     bool closing;
 };
 
-/* Opens nothing yet. `conf` must outlive the pool. E_NO_MEMORY. */
+/* Opens nothing yet. `conf` and its budget must outlive the pool. E_NO_MEMORY. */
 MUSTCHECK enum err pool_init(struct pool *p, const struct db_driver *driver, const struct db_conf *conf);
 
 /* Closes what is idle; nothing may be borrowed or under way. */
@@ -123,8 +136,9 @@ int64_t pool_retry_after_ms(const struct pool *p);
 
 size_t pool_describe(const struct pool *p, char *out, size_t size);
 
-/* Connections that exist or are being opened. */
+/* Connections that exist, are being opened, or are not quite closed. */
 static inline size_t pool_total(const struct pool *p)
 {
-    return p->counts[POOL_CONNECTING] + p->counts[POOL_IDLE] + p->counts[POOL_BUSY] + p->counts[POOL_RESETTING];
+    return p->counts[POOL_CONNECTING] + p->counts[POOL_IDLE] + p->counts[POOL_BUSY] + p->counts[POOL_RESETTING] +
+           p->counts[POOL_LEAVING];
 }

@@ -198,20 +198,31 @@ static bool grow_slots(struct sqlite_conn *c)
     return true;
 }
 
-static enum err prepare(struct sqlite_conn *c, const struct db_statement *st, sqlite3_stmt **ret_stmt)
+static enum err compile(struct sqlite_conn *c, const struct db_statement *st, unsigned flags, sqlite3_stmt **ret_stmt)
 {
     sqlite3_stmt *stmt = NULL;
-    int code;
+    const int code = sqlite3_prepare_v3(c->db, st->sql, -1, flags, &stmt, NULL);
 
-    if (c->used * 2 >= c->capacity && !grow_slots(c))
-        return E_NO_MEMORY;
-    code = sqlite3_prepare_v3(c->db, st->sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
     if (code != SQLITE_OK)
         return conclude(c, code);
     if (!stmt || (st->kind != DB_WRITE && !sqlite3_stmt_readonly(stmt))) {
         sqlite3_finalize(stmt);
         return misuse(c, st, stmt ? "declared a read, but it writes" : "is empty");
     }
+    *ret_stmt = stmt;
+    return OK;
+}
+
+static enum err prepare(struct sqlite_conn *c, const struct db_statement *st, sqlite3_stmt **ret_stmt)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum err e;
+
+    if (c->used * 2 >= c->capacity && !grow_slots(c))
+        return E_NO_MEMORY;
+    e = compile(c, st, SQLITE_PREPARE_PERSISTENT, &stmt);
+    if (e != OK)
+        return e;
     *find_slot(c->slots, c->capacity, st) = (struct prepared){ st, stmt };
     c->used++;
     *ret_stmt = stmt;
@@ -372,6 +383,27 @@ static enum err sqlite_run(struct db_conn *base, const struct db_statement *st, 
             return e;
     }
     return task_offload(execute_on_thread, &j);
+}
+
+static enum err execute_once_on_thread(void *arg)
+{
+    const struct job *j = arg;
+    sqlite3_stmt *stmt = NULL;
+    enum err e = compile(j->conn, j->st, 0, &stmt);
+
+    if (e == OK)
+        e = execute(j, stmt);
+    sqlite3_finalize(stmt);
+    return e;
+}
+
+static enum err sqlite_run_once(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
+                                size_t count, struct arena *arena, struct db_rows *ret_rows)
+{
+    struct job j = { .conn = of(base), .st = st, .args = args, .count = count, .arena = arena, .ret_rows = ret_rows };
+    const enum err e = check_place(j.conn);
+
+    return e == OK ? task_offload(execute_once_on_thread, &j) : e;
 }
 
 /* ---- scripts ---------------------------------------------------------------------------- */
@@ -574,16 +606,25 @@ static const struct db_statement table_exists = {
     DB_READ,
 };
 
+static const struct db_statement indexes = {
+    "indexes",
+    "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'",
+    DB_READ,
+};
+
 const struct db_driver db_sqlite = {
     .name = "sqlite",
     .single_writer = true,
     .migrations = "sqlite",
     .begin = "BEGIN IMMEDIATE",
+    .explain = "EXPLAIN QUERY PLAN",
     .table_exists = &table_exists,
+    .indexes = &indexes,
     .open = sqlite_open,
     .close = sqlite_close,
     .ping = sqlite_ping,
     .reset = sqlite_reset,
     .run = sqlite_run,
+    .run_once = sqlite_run_once,
     .script = sqlite_script,
 };

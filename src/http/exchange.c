@@ -308,11 +308,14 @@ static void send_response(struct exchange *x, struct response *res, bool keep)
 /* The last act: the response goes out, the exchange goes back. */
 static void respond(struct exchange *x, struct response *res)
 {
+    const struct server_hooks *hooks = x->req.server->hooks;
     bool keep;
 
     if (x->req.on_response)
         x->req.on_response(&x->req, res, x->req.on_response_ctx);
     compress_body(x, res);
+    if (hooks && hooks->answering)
+        hooks->answering(hooks->ctx, &x->req, res);
     keep = x->head.keep_alive && !res->close && !x->req.server->draining && x->body_done;
     send_response(x, res, keep);
     response_done(res);

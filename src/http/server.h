@@ -38,6 +38,9 @@ struct server_hooks {
     /* A handler has returned, its coroutine is still there: what the request
      * borrowed goes back before a slow client takes its response. */
     void (*handled)(void *ctx, struct request *req);
+    /* This very response is complete: fields may be added that belong to it
+     * alone, and never to a copy that is kept of it. NULL is fine. */
+    void (*answering)(void *ctx, struct request *req, struct response *res);
 };
 
 /* A server on a loop. `routes`, `steps` and `hooks` outlive it; `app` is given

@@ -77,12 +77,14 @@ static const struct counter_row cache_counters[] = {
     { "evictions", M_CACHE_EVICTED }, { NULL, 0 },
 };
 static const struct counter_row log_counters[] = { { "dropped_lines", M_LOG_DROPPED }, { NULL, 0 } };
+static const struct counter_row slow_counters[] = { { "dropped_records", M_SLOW_LOG_DROPPED }, { NULL, 0 } };
 
 static const struct section sections[] = {
     { "pool", pool_gauges, pool_counters, pool_times },
     { "connections", connection_gauges, connection_counters, no_times },
     { "cache", cache_gauges, cache_counters, no_times },
     { "access_log", no_gauges, log_counters, no_times },
+    { "slow_log", no_gauges, slow_counters, no_times },
 };
 
 static const struct gauge_row http_gauges[] = {

@@ -284,6 +284,8 @@ static void bury(struct master *m, struct charge *charge, int wait_status)
     atomic_store(&slot->pid, 0);
     if (m->conf->pages)
         metrics_clear_gauges(&m->conf->pages[index]);
+    if (m->conf->buried)
+        m->conf->buried(m->arg, index);
 }
 
 /* No worker was ever ready, and each has said that it cannot. */

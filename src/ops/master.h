@@ -38,6 +38,7 @@ struct master_conf {
     enum log_level       log_level;
     enum log_format      log_format;
     void               (*ready)(void *arg);   /* once, when all workers are ready; may be NULL */
+    void               (*buried)(void *arg, int index);   /* a worker has died; may be NULL   */
 };
 
 /* What a worker finds when it starts: its own things, and nobody else's. */

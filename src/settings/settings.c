@@ -310,6 +310,8 @@ static enum err derive_values(struct loader *l)
 
     if (l->s->db_host.count > 0 && is_default(l, "DB_DRIVER"))
         e = derive(l, "DB_DRIVER", STR("mysql"), "DB_HOST is set");
+    if (e == OK && l->s->db_ssl_ca.len > 0 && is_default(l, "DB_SSL"))
+        e = derive(l, "DB_SSL", STR("True"), "DB_SSL_CA is set");
     if (e == OK && l->s->max_workers == 0)
         e = derive(l, "MAX_WORKERS", arena_printf(&l->scratch, "%d", core_count()), "the number of cores");
     return e;

@@ -66,6 +66,7 @@ struct settings {
     int db_port;
     struct str db_socket, db_name, db_user, db_password;
     bool db_ssl;
+    struct str db_ssl_ca; /* empty: the system's                        */
     int db_pool_size;    /* of the node, shared by all workers         */
     int db_max_overflow; /* likewise                                   */
     double db_pool_timeout_s;
@@ -74,6 +75,7 @@ struct settings {
     bool db_pool_warm;
     double db_pool_leak_s; /* 0: never                                   */
     int slow_query_ms;     /* 0: never                                   */
+    struct str slow_log;   /* a path; "": none                           */
     int query_count_warn;  /* 0: never                                   */
 
     /* limiter */

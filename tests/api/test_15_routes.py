@@ -31,10 +31,10 @@ def ok(answer):
 
 
 def public_truth(server, category=None):
-    """(category, id) of every public certificate in the order of lists: newest first, then category, then id."""
+    """(category, id) of every public certificate in the order of lists: newest first, then by id, then by category."""
     parts = [f"SELECT {order} AS place, '{name}' AS category, id, generated_at FROM {name}_certificates WHERE is_public = 1"
              for order, name in enumerate(CATEGORIES) if category in (None, name)]
-    rows = server.rows(" UNION ALL ".join(parts) + " ORDER BY generated_at DESC, place, id")
+    rows = server.rows(" UNION ALL ".join(parts) + " ORDER BY generated_at DESC, id, place")
     return [(row["category"], row["id"]) for row in rows]
 
 

@@ -253,7 +253,7 @@ def test_statements__are_timed_under_their_names(serve):
         assert server.get(f"/api/certificates/{path}").status == 200
     assert server.get("/api/spas?city=Pune").status == 200
     names = {each["name"] for each in server.metrics()["statements"]}
-    assert {"templates_all", "templates_of_category", "template_by_id", "templates_by_variant", "certificate_keys",
+    assert {"templates_all", "templates_of_category", "template_by_id", "templates_by_variant", "certificate_public_first",
             "spas_in_city"} <= names
     assert any(name.startswith("id_card_public") for name in names), names
 

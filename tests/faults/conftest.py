@@ -9,7 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
 
 import harness  # noqa: E402
 from mariadb import MariaDB  # noqa: E402
-from service import CERTIFICATES, SEED, settings_of  # noqa: E402
+from service import CERTIFICATES, LAB, SEED, make_lab_database, settings_of  # noqa: E402
+
 
 @pytest.fixture(scope="module")
 def mariadb(tmp_path_factory):
@@ -37,3 +38,18 @@ def serve(mariadb, tmp_path):
     for running in started:
         if running.process is not None and running.process.poll() is None:
             running.stop()
+
+
+@pytest.fixture
+def lab(mariadb, tmp_path):
+    """lab(SETTING=value, ...) starts the small application of tests/lab, on an empty database of that server."""
+    make_lab_database(mariadb)
+    running = harness.Lab(tmp_path / "lab", settings_of(mariadb, DB_NAME=LAB))
+
+    def start(**settings):
+        running.settings.update({name: str(value) for name, value in settings.items()})
+        return running.start()
+
+    yield start
+    if running.process is not None and running.process.poll() is None:
+        running.stop()

@@ -8,6 +8,7 @@
 
 It is configured by deploy/my.cnf, so that what is shipped is what is tested;
 sizes are made small, and `options` go before all: MariaDB(folder, max_connections=20).
+Several on one port have an address each: MariaDB(folder, address="127.0.0.2", port=first.port).
 The port stays the same when the server is started again. Leaving the block ends
 the server by its process id and removes its data; its log stays in the folder.
 """
@@ -48,27 +49,32 @@ def template():
     done = subprocess.run([INSTALL, "--no-defaults", *AS_USER, f"--datadir={folder}/data", "--skip-test-db",
                            "--auth-root-authentication-method=normal",
                            f"--innodb-log-file-size={SIZES['innodb_log_file_size']}"],
-                          env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+                          env={**ENVIRONMENT, "TMPDIR": str(folder)}, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=PATIENCE)
     assert done.returncode == 0, f"{INSTALL}: {done.stdout}\n{done.stderr}"
     return folder / "data"
 
 
 def free_port():
+    """A port that is free on every address of this machine."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("", 0))
         return probe.getsockname()[1]
 
 
 class MariaDB:
-    def __init__(self, folder, **options):
+    def __init__(self, folder, address="127.0.0.1", port=None, path=ENVIRONMENT["PATH"], **options):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self.log_path = self.folder / "mariadbd.log"
-        self.port = free_port()
+        self.address = address
+        self.port = port or free_port()
         self.options = {**SIZES, **options}
+        self.environment = {**ENVIRONMENT, "PATH": path}
         self.process = None
-        # A socket's path holds at most 107 bytes: less than some folders of tests.
+        # A socket's path holds at most 107 bytes: less than some folders of tests. Temporary files are there, too:
+        # a server that starts removes those of the others.
         self._run = tempfile.TemporaryDirectory(prefix="sanad-db-")
         self.socket = Path(self._run.name) / "s"
 
@@ -85,18 +91,26 @@ class MariaDB:
         fresh = not self.data.exists()
         if fresh:
             shutil.copytree(template(), self.data)
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in self.options.items()]
-        self.process = subprocess.Popen(
-            [SERVER, f"--defaults-file={MY_CNF}", *AS_USER, f"--datadir={self.data}", f"--socket={self.socket}",
-             f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self._run.name}/pid",
-             f"--log-error={self.log_path}", *options, *arguments],
-            env=ENVIRONMENT, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True)
+        self._launch(*arguments)
         atexit.register(self.kill)
         self._wait_until_ready()
         if fresh:
             self._make_database()
         return self
+
+    def _launch(self, *arguments):
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in self.options.items()]
+        self.process = subprocess.Popen(
+            [SERVER, f"--defaults-file={MY_CNF}", *AS_USER, f"--datadir={self.data}", f"--socket={self.socket}",
+             f"--port={self.port}", f"--bind-address={self.address}", f"--pid-file={self._run.name}/pid",
+             f"--tmpdir={self._run.name}", f"--log-error={self.log_path}", *options, *arguments],
+            env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def run(self, *arguments):
+        """Has it do something else than serve; waits for its end."""
+        self._launch(*arguments)
+        assert self.process.wait(PATIENCE) == 0, self.log()[-4000:]
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + PATIENCE
@@ -193,5 +207,5 @@ class MariaDB:
     def settings(self, by_socket=False):
         """What sanad is told to use this database."""
         where = {"DB_HOST": "localhost", "DB_SOCKET": self.socket} if by_socket else \
-            {"DB_HOST": "127.0.0.1", "DB_PORT": self.port}
+            {"DB_HOST": self.address, "DB_PORT": self.port}
         return {"DB_DRIVER": "mysql", **where, "DB_NAME": DATABASE, "DB_USER": USER, "DB_PASSWORD": PASSWORD}

@@ -13,30 +13,57 @@
 #include "app/service.h"
 #include "base/json.h"
 #include "base/task.h"
+#include "db/transaction.h"
 #include "ops/exposition.h"
 #include "ops/health.h"
 
 enum { TAG_COUNT = 1 << 0, TAG_FLAKY = 1 << 1, BIG_MAX = 64 * 1024 * 1024 };
 
-static const struct migration migrations[] = {
-    { 1, "counter",
-      "CREATE TABLE counter (id INTEGER PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
-      "INSERT INTO counter VALUES (1, 0);"
-      "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;" },
+/* In either dialect. */
+#define ROWS "INSERT INTO counter VALUES (1, 0); INSERT INTO accounts VALUES (1, 0), (2, 0);"
+
+static const struct migration in_sqlite = {
+    1,
+    "lab",
+    "CREATE TABLE counter (id INTEGER PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE piles (id INTEGER PRIMARY KEY, stuff BLOB NOT NULL) STRICT;" ROWS,
+};
+static const struct migration in_mysql = {
+    1,
+    "lab",
+    "CREATE TABLE counter (id INT PRIMARY KEY, value BIGINT NOT NULL);"
+    "CREATE TABLE notes (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(200) NOT NULL UNIQUE);"
+    "CREATE TABLE accounts (id INT PRIMARY KEY, balance BIGINT NOT NULL);"
+    "CREATE TABLE piles (id INT AUTO_INCREMENT PRIMARY KEY, stuff LONGBLOB NOT NULL);" ROWS,
 };
 
 static const struct migration *migrations_for(const char *dialect, size_t *ret_count)
 {
-    (void)dialect;
-    *ret_count = sizeof(migrations) / sizeof(*migrations);
-    return migrations;
+    *ret_count = 1;
+    return strcmp(dialect, "mysql") == 0 ? &in_mysql : &in_sqlite;
 }
 
 static const struct db_statement q_read = { "counter_read", "SELECT value FROM counter WHERE id = 1", DB_READ };
 static const struct db_statement q_add = { "counter_add", "UPDATE counter SET value = value + 1 WHERE id = 1",
                                            DB_WRITE };
 static const struct db_statement q_note = { "note_add", "INSERT INTO notes (text) VALUES (?)", DB_WRITE };
-static const struct db_statement *const statements[] = { &q_read, &q_add, &q_note };
+static const struct db_statement q_give = { "account_give", "UPDATE accounts SET balance = balance + ? WHERE id = ?",
+                                            DB_WRITE };
+static const struct db_statement q_pile = { "pile_add", "INSERT INTO piles (stuff) VALUES (?)", DB_WRITE };
+/* Slow in the database itself; MySQL only. */
+static const struct db_statement q_nap = { "nap", "SELECT COUNT(*) FROM counter WHERE SLEEP(?) = 0", DB_READ_LONG };
+/* Slow by counting; SQLite only. */
+static const struct db_statement q_count_to = {
+    "count_to",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+    "SELECT COUNT(*) FROM n JOIN counter WHERE counter.id = 1",
+    DB_READ_LONG,
+};
+static const struct db_statement *const statements[] = {
+    &q_read, &q_add, &q_note, &q_give, &q_pile, &q_nap, &q_count_to
+};
 
 static struct response failed(struct request *req, enum err e)
 {
@@ -98,6 +125,15 @@ static struct response count_post(struct request *req)
     return number(req, value);
 }
 
+/* Notes the request's id, in a statement by itself. */
+static struct response note(struct request *req)
+{
+    struct db_rows rows;
+    enum err e = db_query(request_db(req), &q_note, DB_ARGS(DBV_TEXT(req->id)), &rows);
+
+    return e == OK ? number(req, rows.insert_id) : failed(req, e);
+}
+
 static struct response slow(struct request *req)
 {
     enum err e = task_sleep((uint64_t)req->args[0].i);
@@ -118,6 +154,73 @@ static struct response hold(struct request *req)
         e = task_sleep((uint64_t)req->args[0].i);
     db_rollback(db);
     return e == OK ? number(req, 0) : failed(req, e);
+}
+
+/* Takes from one account, waits, gives to another, and notes the request's id:
+ * who does it the other way round at that time is in the way. */
+static enum err move_one(struct db_scope *db, void *arg)
+{
+    const struct request *req = arg;
+    const struct arg *from = &req->args[0], *to = &req->args[1], *ms = &req->args[2];
+    struct db_rows rows;
+    enum err e = db_query(db, &q_give, DB_ARGS(DBV_INT(-1), DBV_INT(from->i)), &rows);
+
+    if (e == OK && ms->i > 0)
+        e = task_sleep((uint64_t)ms->i);
+    if (e == OK)
+        e = db_query(db, &q_give, DB_ARGS(DBV_INT(1), DBV_INT(to->i)), &rows);
+    if (e == OK)
+        e = db_query(db, &q_note, DB_ARGS(DBV_TEXT(req->id)), &rows);
+    return e;
+}
+
+static struct response transfer(struct request *req)
+{
+    enum err e = db_transact(request_db(req), req->args[3].i ? DB_ONCE : DB_REPEATABLE, move_one, req);
+
+    return e == OK ? number(req, 0) : failed(req, e);
+}
+
+/* Stores so many bytes. */
+static struct response pile(struct request *req)
+{
+    const size_t size = (size_t)req->args[0].i;
+    char *stuff = arena_alloc(&req->arena, size);
+    struct db_rows rows;
+    enum err e = E_NO_MEMORY;
+
+    if (stuff) {
+        memset(stuff, 'x', size);
+        e = db_query(request_db(req), &q_pile, DB_ARGS(DBV_BLOB(((struct str){ stuff, size }))), &rows);
+    }
+    return e == OK ? number(req, rows.insert_id) : failed(req, e);
+}
+
+static struct response nap(struct request *req)
+{
+    struct db_rows rows;
+    enum err e = db_query(request_db(req), &q_nap, DB_ARGS(DBV_REAL((double)req->args[0].i / MS_PER_S)), &rows);
+
+    return e == OK ? number(req, 0) : failed(req, e);
+}
+
+static struct response count_to(struct request *req)
+{
+    struct db_rows rows;
+    enum err e = db_query(request_db(req), &q_count_to, DB_ARGS(DBV_INT(req->args[0].i)), &rows);
+
+    return e == OK ? number(req, db_int(db_row(&rows, 0))) : failed(req, e);
+}
+
+/* As many statements as asked for: what nobody should do. */
+static struct response many(struct request *req)
+{
+    int64_t value = 0;
+    enum err e = OK;
+
+    for (int64_t i = 0; e == OK && i < req->args[0].i; i++)
+        e = read_counter(req, &value);
+    return e == OK ? number(req, value) : failed(req, e);
 }
 
 /* Works until a file named "down" exists: the database that fails. */
@@ -178,6 +281,18 @@ static const struct param ms[] = {
 static const struct param bytes[] = {
     { .name = "bytes", .kind = PARAM_INT, .min = 0, .max = BIG_MAX, .fallback = 0, .help = "length" }, { .name = NULL }
 };
+static const struct param transfer_args[] = {
+    { .name = "from", .kind = PARAM_INT, .min = 1, .max = 2, .fallback = 1, .help = "account" },
+    { .name = "to", .kind = PARAM_INT, .min = 1, .max = 2, .fallback = 2, .help = "account" },
+    { .name = "ms", .kind = PARAM_INT, .min = 0, .max = 60000, .fallback = 0, .help = "wait between the two" },
+    { .name = "once", .kind = PARAM_INT, .min = 0, .max = 1, .fallback = 0, .help = "1: is not to be repeated" },
+    { .name = NULL }
+};
+
+static const struct param times[] = {
+    { .name = "times", .kind = PARAM_INT, .min = 0, .max = 100000000, .fallback = 0, .help = "how often" },
+    { .name = NULL }
+};
 
 enum { PROBE = ROUTE_INLINE | ROUTE_UNGATED };
 
@@ -189,9 +304,16 @@ static const struct route routes[] = {
     { HTTP_GET,  "/count",        count_get,    ROUTE_CACHED, 0, 0, TAG_COUNT, NULL,           "" },
     { HTTP_GET,  "/count/now",    count_get,    0,            0, 0, 0,         NULL,           "" },
     { HTTP_POST, "/count",        count_post,   0,            0, 0, 0,         NULL,           "" },
+    { HTTP_POST, "/note",         note,         0,            0, 0, 0,         NULL,           "" },
     { HTTP_GET,  "/flaky",        flaky,        ROUTE_CACHED, 0, 0, TAG_FLAKY, ms,             "" },
     { HTTP_GET,  "/slow",         slow,         0,            0, 0, 0,         ms,             "" },
     { HTTP_GET,  "/hold",         hold,         0,            0, 0, 0,         ms,             "" },
+    { HTTP_POST, "/transfer",     transfer,     0,            0, 0, 0,         transfer_args,  "" },
+    { HTTP_POST, "/pile",         pile,         0,            0, 0, 0,         bytes,          "" },
+    { HTTP_GET,  "/nap",          nap,          0,            0, 0, 0,         ms,             "" },
+    { HTTP_GET,  "/count/to",     count_to,     0,            0, 0, 0,         times,          "" },
+    { HTTP_GET,  "/many",         many,         0,            0, 0, 0,         times,          "" },
+    { HTTP_GET,  "/many/cached",  many,         ROUTE_CACHED, 0, 0, TAG_COUNT, times,          "" },
     { HTTP_POST, "/echo",         echo,         0,            0, 0, 0,         NULL,           "" },
     { HTTP_POST, "/ignore",       ignore,       0,            0, 0, 0,         NULL,           "" },
     { HTTP_GET,  "/big",          big,          0,            0, 0, 0,         bytes,          "" },

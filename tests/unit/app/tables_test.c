@@ -127,12 +127,17 @@ static void test_categories__keep_money_images_and_lists_private(void **state)
     }
 }
 
+static void assert_searches(const struct db_statement *st, const char *search)
+{
+    if (harness_plan_count(st->sql, search) == 0)
+        fail_msg("%s does not: %s", st->name, search);
+}
+
 static void assert_indexed(const struct db_statement *st, const char *search)
 {
-    if (harness_plan_has(st->sql, "TEMP B-TREE"))
+    if (harness_plan_count(st->sql, "TEMP B-TREE") > 0)
         fail_msg("%s sorts", st->name);
-    if (!harness_plan_has(st->sql, search))
-        fail_msg("%s does not: %s", st->name, search);
+    assert_searches(st, search);
 }
 
 static void test_catalog_build__makes_statements_that_an_index_serves(void **state)
@@ -143,18 +148,112 @@ static void test_catalog_build__makes_statements_that_an_index_serves(void **sta
         char search[160];
         snprintf(search, sizeof(search), "SEARCH %s USING INDEX idx_%s_public (is_public=?", e->category->table,
                  e->category->id);
-        assert_indexed(&e->skip, search);
-        assert_indexed(&e->skip_long, search);
+        assert_indexed(&e->list.first, search);
+        assert_indexed(&e->list.first_long, search);
         snprintf(search, sizeof(search), "USING INDEX idx_%s_public (is_public=? AND generated_at<?)", e->category->id);
-        assert_indexed(&e->page, search);
-        snprintf(search, sizeof(search), "COVERING INDEX idx_%s_public (is_public=? AND generated_at<?)",
-                 e->category->id);
-        assert_indexed(&harness.catalog->keys, search);
+        assert_indexed(&e->list.after, search);
         snprintf(search, sizeof(search), "SEARCH %s USING INDEX sqlite_autoindex_%s_1 (code=?)", e->category->table,
                  e->category->table);
         assert_indexed(&harness.catalog->find_code, search);
-        assert_indexed(&e->by_id, "USING INTEGER PRIMARY KEY (rowid=?)");
     }
+}
+
+/* The keys of all are merged, not put together and sorted: what is sorted is the
+ * page, which has its order already. */
+static void test_catalog_build__merges_the_keys_of_all_from_their_indexes(void **state)
+{
+    (void)state;
+    const struct catalog *catalog = harness.catalog;
+    const struct db_statement *const of_all[] = { &catalog->all.first, &catalog->all.first_long, &catalog->all.after };
+
+    for (size_t s = 0; s < sizeof(of_all) / sizeof(of_all[0]); s++) {
+        assert_int_equal(harness_plan_count(of_all[s]->sql, "MERGE (UNION ALL)"), catalog->count - 1);
+        assert_int_equal(harness_plan_count(of_all[s]->sql, "TEMP B-TREE"), 1);
+        assert_int_equal(harness_plan_count(of_all[s]->sql, "USING INTEGER PRIMARY KEY"), catalog->count);
+        assert_int_equal(harness_plan_count(of_all[s]->sql, "COVERING INDEX"), catalog->count);
+    }
+    for (size_t c = 0; c < catalog->count; c++) {
+        char search[160];
+        snprintf(search, sizeof(search), "COVERING INDEX idx_%s_public (is_public=?)", categories[c].id);
+        assert_searches(&catalog->all.first, search);
+        snprintf(search, sizeof(search), "COVERING INDEX idx_%s_public (is_public=? AND generated_at<?)",
+                 categories[c].id);
+        assert_searches(&catalog->all.after, search);
+    }
+}
+
+/* In a row of all categories, columns of different kinds are never one. */
+static void test_catalog_build__puts_columns_of_one_kind_into_a_slot(void **state)
+{
+    (void)state;
+    enum { SLOTS = 64 };
+    int kinds[SLOTS];
+
+    memset(kinds, -1, sizeof(kinds));
+    for (size_t c = 0; c < harness.catalog->count; c++) {
+        const struct catalog_entry *e = &harness.catalog->entries[c];
+        bool taken[SLOTS] = { true };
+        for (size_t i = 0; i < e->column_count; i++) {
+            const size_t slot = e->slots[i];
+            assert_true(slot < SLOTS && !taken[slot]);
+            assert_true(kinds[slot] == -1 || kinds[slot] == (int)e->columns[i].kind);
+            kinds[slot] = (int)e->columns[i].kind;
+            taken[slot] = true;
+        }
+    }
+}
+
+static void test_catalog_build__knows_each_dialect_and_no_other(void **state)
+{
+    (void)state;
+    struct arena a;
+
+    arena_init(&a, 1024 * 1024);
+    const struct catalog *mysql = catalog_build(&a, "mysql", categories, category_count);
+    assert_non_null(mysql);
+    assert_non_null(strstr(mysql->all.after.sql, " LIMIT ?) UNION ALL (SELECT 1 AS category"));
+    assert_null(strstr(harness.catalog->all.after.sql, "(SELECT 1 AS category"));
+    assert_true(mysql->all.bounded);
+    assert_false(harness.catalog->all.bounded);
+    assert_string_equal(mysql->find_code.sql, harness.catalog->find_code.sql);
+    assert_null(catalog_build(&a, "oracle", categories, category_count));
+    arena_done(&a);
+}
+
+/* As many arguments as there are question marks. */
+static size_t places_in(const struct db_statement *st)
+{
+    size_t n = 0;
+
+    for (const char *at = st->sql; (at = strchr(at, '?')) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void assert_arguments(const struct catalog_list *l)
+{
+    struct db_value args[CATALOG_ARGS_MAX];
+
+    assert_int_equal(catalog_first_args(l, 20, 40, args), places_in(&l->first));
+    assert_int_equal(catalog_first_args(l, 20, 40, args), places_in(&l->first_long));
+    assert_int_equal(catalog_after_args(l, 20, &(struct cursor){ 1, 0, 1 }, args), places_in(&l->after));
+}
+
+static void test_catalog_args__are_as_many_as_the_statement_takes(void **state)
+{
+    (void)state;
+    static const char *const dialects[] = { "sqlite", "mysql" };
+    struct arena a;
+
+    arena_init(&a, 2 * 1024 * 1024);
+    for (size_t d = 0; d < 2; d++) {
+        const struct catalog *catalog = catalog_build(&a, dialects[d], categories, category_count);
+        assert_arguments(&catalog->all);
+        assert_arguments(&catalog->entries[0].list);
+        assert_arguments(&catalog->entries[7].list);
+        assert_int_equal(places_in(&catalog->find_code), catalog->count);
+    }
+    arena_done(&a);
 }
 
 static void test_catalog_build__begins_rows_with_id_and_moment(void **state)
@@ -174,10 +273,12 @@ static void test_catalog_build__tells_when_the_arena_is_full(void **state)
     for (size_t room = 1; room < 512 * 1024; room *= 2) {
         struct arena a;
         arena_init(&a, room);
-        const struct catalog *made = catalog_build(&a, categories, category_count);
+        const struct catalog *made = catalog_build(&a, "sqlite", categories, category_count);
         assert_true(made != NULL || a.full);
         for (size_t c = 0; made && c < made->count; c++)
-            assert_non_null(made->entries[c].by_id.sql);
+            assert_non_null(made->entries[c].list.after.sql);
+        if (made)
+            assert_non_null(made->find_code.sql);
         arena_done(&a);
     }
 }
@@ -264,7 +365,11 @@ int main(void)
         cmocka_unit_test(test_categories__have_a_party_to_search_by),
         cmocka_unit_test(test_categories__keep_money_images_and_lists_private),
         cmocka_unit_test(test_catalog_build__makes_statements_that_an_index_serves),
+        cmocka_unit_test(test_catalog_build__merges_the_keys_of_all_from_their_indexes),
+        cmocka_unit_test(test_catalog_build__puts_columns_of_one_kind_into_a_slot),
+        cmocka_unit_test(test_catalog_build__knows_each_dialect_and_no_other),
         cmocka_unit_test(test_catalog_build__begins_rows_with_id_and_moment),
+        cmocka_unit_test(test_catalog_args__are_as_many_as_the_statement_takes),
         cmocka_unit_test(test_catalog_build__tells_when_the_arena_is_full),
         cmocka_unit_test(test_schema__has_the_specified_indexes),
         cmocka_unit_test(test_schema__serves_lists_by_user_and_spa_from_an_index),

@@ -12,9 +12,6 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <unistd.h>
-
 #include "db/pool.h"
 #include "fake_driver.h"
 
@@ -181,42 +178,6 @@ static void test_register__times_each_statement_under_its_name(void **state)
     assert_int_equal(times_run(&put), before + 1);
 }
 
-static void slow_request(void *arg)
-{
-    struct db_scope scope = db_scope_of(db, NULL);
-    struct db_rows rows;
-
-    scope.route = "/api/slow";
-    scope.request_id = STR("req-7");
-    *(enum err *)arg = db_query(&scope, &get, DB_ARGS(DBV_TEXT(STR("a secret"))), &rows);
-}
-
-static void test_query__slow_one_is_named_in_the_log_without_values(void **state)
-{
-    const int saved = dup(STDERR_FILENO);
-    FILE *log = tmpfile();
-    enum err result = E_INTERNAL;
-    char line[1024] = "";
-    (void)state;
-
-    conf.slow_query_ms = 5;
-    fake.run_ms = 10;
-    log_setup(LOG_INFO, LOG_TEXT, "test");
-    dup2(fileno(log), STDERR_FILENO);
-    go(slow_request, &result);
-    run_loop();
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    rewind(log);
-    assert_true(fread(line, 1, sizeof(line) - 1, log) > 0);
-    fclose(log);
-    assert_int_equal(result, OK);
-    assert_non_null(strstr(line, "get"));
-    assert_non_null(strstr(line, "/api/slow"));
-    assert_non_null(strstr(line, "req-7"));
-    assert_null(strstr(line, "secret"));
-}
-
 static void test_away__retry_after_is_known(void **state)
 {
     struct db_scope scope = db_scope_of(db, NULL);
@@ -244,7 +205,6 @@ int main(void)
         T(test_commit__of_an_undone_transaction_fails),
         T(test_scope_end__cancelled_request_returns_its_connection_clean),
         T(test_register__times_each_statement_under_its_name),
-        T(test_query__slow_one_is_named_in_the_log_without_values),
         T(test_away__retry_after_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

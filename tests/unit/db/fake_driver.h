@@ -18,12 +18,14 @@
 
 static struct fake {
     int opens, open_now, most_open, opening, most_opening;
-    int pings, resets, runs, scripts;
+    int pings, resets, runs, plans, scripts;
     uint64_t open_ms, run_ms; /* how long it takes                */
     bool away;                /* opens fail                       */
-    bool ping_fails, reset_fails;
+    bool ping_fails, reset_fails, plan_fails;
     mono_ns ahead; /* of the true clock                */
 } fake;
+
+static const struct db_driver fake_driver;
 
 static inline mono_ns fake_now(void) { return clock_mono() + fake.ahead; }
 
@@ -44,6 +46,7 @@ static inline enum err fake_open(const struct db_conf *conf, struct db_conn **re
     c = calloc(1, sizeof(*c));
     if (!c)
         return E_NO_MEMORY;
+    c->driver = &fake_driver;
     c->conf = conf;
     fake.most_open = ++fake.open_now > fake.most_open ? fake.open_now : fake.most_open;
     *ret_conn = c;
@@ -84,6 +87,22 @@ static inline enum err fake_run(struct db_conn *c, const struct db_statement *st
     return OK;
 }
 
+static inline enum err fake_run_once(struct db_conn *c, const struct db_statement *st, const struct db_value *args,
+                                     size_t count, struct arena *arena, struct db_rows *ret_rows)
+{
+    struct db_value *row = arena_array(arena, struct db_value, 4);
+
+    (void)args, (void)count;
+    fake.plans++;
+    if (fake.plan_fails || !row) {
+        c->broken = fake.plan_fails;
+        return E_UNAVAILABLE;
+    }
+    row[3] = DBV_TEXT(str_of(st->sql));
+    *ret_rows = (struct db_rows){ .count = 1, .columns = 4, .values = row };
+    return OK;
+}
+
 static inline enum err fake_script(struct db_conn *c, const char *sql)
 {
     fake.scripts++;
@@ -95,11 +114,13 @@ static const struct db_driver fake_driver = {
     .name = "fake",
     .migrations = "fake",
     .begin = "START TRANSACTION",
+    .explain = "EXPLAIN",
     .open = fake_open,
     .close = fake_close,
     .ping = fake_ping,
     .reset = fake_reset,
     .run = fake_run,
+    .run_once = fake_run_once,
     .script = fake_script,
 };
 

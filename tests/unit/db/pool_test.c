@@ -4,11 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -41,6 +36,15 @@ static int teardown(void **state)
     fake_end();
     assert_int_equal(fake.open_now, 0);
     return 0;
+}
+
+static void resize(int size, int overflow)
+{
+    pool_done(&pool);
+    conf.pool_size = size;
+    conf.max_overflow = overflow;
+    assert_int_equal(pool_init(&pool, &fake_driver, &conf), OK);
+    pool.now = fake_now;
 }
 
 static void put_forward(double seconds) { fake.ahead += (mono_ns)(seconds * NS_PER_S); }
@@ -181,8 +185,7 @@ static void test_get__opens_few_at_once_and_never_beyond_the_budget(void **state
     struct borrower b[40] = { { .hold_ms = 0 } };
     (void)state;
 
-    conf.pool_size = 10;
-    conf.max_overflow = 5;
+    resize(10, 5);
     fake.open_ms = 2;
     for (int i = 0; i < 40; i++) {
         b[i].hold_ms = 20;
@@ -271,6 +274,54 @@ static void test_get__connection_given_to_a_cancelled_waiter_is_not_lost(void **
     assert_int_equal(pool.counts[POOL_IDLE], 3);
 }
 
+static void test_get__opens_a_burst_at_once_and_more_at_a_pace(void **state)
+{
+    struct borrower b[60] = { { .hold_ms = 0 } };
+    int at_once;
+    (void)state;
+
+    resize(60, 0);
+    for (int i = 0; i < 60; i++) {
+        b[i].keep = true;
+        start(&b[i]);
+    }
+    at_once = fake.opens;
+    assert_int_equal(at_once, 20);
+    run_loop();
+    assert_int_equal(fake.opens, 60);
+    for (int i = 0; i < 60; i++)
+        pool_put(b[i].conn);
+}
+
+static void test_warm__opens_what_is_kept_before_anybody_asks(void **state)
+{
+    (void)state;
+
+    resize(7, 5);
+    conf.pool_warm = true;
+    pool_tick(&pool);
+    run_loop();
+    assert_int_equal(pool.counts[POOL_IDLE], 7);
+    assert_int_equal(fake.opens, 7);
+}
+
+static void test_warm__is_warm_again_after_the_server_was_away(void **state)
+{
+    (void)state;
+
+    resize(3, 0);
+    conf.pool_warm = true;
+    fake.away = true;
+    pool_tick(&pool);
+    run_loop();
+    assert_int_equal(pool_total(&pool), 0);
+    fake.away = false;
+    put_forward(60);
+    pool_tick(&pool);
+    run_loop();
+    assert_int_equal(pool.counts[POOL_IDLE], 3);
+}
+
 /* ---- overflow ----------------------------------------------------------------- */
 
 static void test_overflow__lingers_under_swinging_load(void **state)
@@ -278,8 +329,7 @@ static void test_overflow__lingers_under_swinging_load(void **state)
     struct db_pooled *c[8];
     (void)state;
 
-    conf.pool_size = 3;
-    conf.max_overflow = 5;
+    resize(3, 5);
     for (int wave = 0; wave < 50; wave++) {
         const int load = wave % 2 ? 3 : 8;
 
@@ -340,7 +390,7 @@ static void test_recycle__spreads_the_ends(void **state)
     mono_ns least = INT64_MAX, most = 0;
     (void)state;
 
-    conf.pool_size = 20;
+    resize(20, 1);
     conf.pool_recycle_s = 1000;
     for (int i = 0; i < 20; i++) {
         mono_ns left;
@@ -684,8 +734,7 @@ static void test_pool__survives_anything(void **state)
     (void)state;
 
     random_seed(&dice, 7);
-    conf.pool_size = 5;
-    conf.max_overflow = 3;
+    resize(5, 3);
     fake.open_ms = 1;
     for (int i = 0; i < N; i++)
         b[i].coro = go(live, &b[i]);
@@ -714,6 +763,9 @@ int main(void)
         T(test_get__newcomer_does_not_overtake_a_waiter),
         T(test_get__takes_a_returned_connection_before_a_slow_new_one),
         T(test_get__opens_few_at_once_and_never_beyond_the_budget),
+        T(test_get__opens_a_burst_at_once_and_more_at_a_pace),
+        T(test_warm__opens_what_is_kept_before_anybody_asks),
+        T(test_warm__is_warm_again_after_the_server_was_away),
         T(test_get__times_out_as_busy_with_numbers),
         T(test_get__cancelled_waiter_leaves_the_line),
         T(test_get__connection_given_to_a_cancelled_waiter_is_not_lost),

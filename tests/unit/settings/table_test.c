@@ -41,6 +41,7 @@ static const struct {
     { "DB_POOL_WARM", "False" },
     { "DB_POOL_LEAK_SECONDS", "60" },
     { "SLOW_QUERY_MS", "200" },
+    { "SLOW_LOG", "" },
     { "QUERY_COUNT_WARN", "10" },
     { "RATE_LIMIT_ENABLED", "True" },
     { "RATE_LIMIT_PER_MINUTE", "60" },
