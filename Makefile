@@ -5,7 +5,7 @@
 #   build-fuzz/  clang and libFuzzer
 
 .DEFAULT_GOAL := help
-.PHONY: run test build bench fuzz format lint clean help
+.PHONY: run test test-cluster build bench fuzz format lint clean help
 .NOTPARALLEL:
 
 RELEASE  := --buildtype=release -Db_lto=true $(if $(WERROR),-Dwerror=true)
@@ -28,6 +28,11 @@ test: ## build with sanitizers, run every test; ends with "N passed, N failed"
 	@scripts/bootstrap test
 	@$(call configure,build-test,$(SANITIZE))
 	@exec /usr/bin/python3 scripts/test build-test
+
+test-cluster: ## the tests on a Galera cluster of three nodes (a minute; not in `make test`)
+	@scripts/bootstrap cluster
+	@$(call configure,build-test,$(SANITIZE))
+	@exec /usr/bin/python3 scripts/test build-test tests/cluster
 
 build: ## the release binary: build/sanad
 	@scripts/bootstrap run
@@ -55,4 +60,4 @@ clean: ## remove what was built (data/ stays)
 	rm -rf build build-test build-fuzz
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

@@ -38,7 +38,7 @@ struct response app_db_problem(struct request *req, enum err e)
         return res;
     }
     struct response res = problem_err(req, e);
-    if (e == E_UNAVAILABLE) {
+    if (err_http_status(e) == 503) {
         const int64_t ms = db_retry_after_ms(db);
         retry_after(req, &res, ms > MS_PER_S ? (ms + MS_PER_S - 1) / MS_PER_S : RETRY_BUSY_S);
     }

@@ -8,6 +8,7 @@
 #include "app/demo_run.h"
 
 #include "app/categories.h"
+#include "app/demo_batch.h"
 #include "app/rupees.h"
 #include "base/json.h"
 
@@ -267,89 +268,43 @@ struct kind {
     int valid_months;   /* 0: for ever                          */
     draw_fn *draw;
     size_t own_columns;
-    struct db_statement insert;
+    struct db_statement one, many; /* store one row, and BATCH_ROWS */
 };
 
 enum { COMMON_COLUMNS = 11 };
+#define HEAD(table, columns)                                                                                           \
+    "INSERT INTO " table "_certificates (code, serial, template_id, spa_id, created_by, certificate_data, is_public,"  \
+    " generated_at, expires_at, revoked_at, revoke_reason, " columns ") VALUES "
+#define ROW(places) "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " places ")"
 #define INSERT(table, columns, places)                                                                                 \
-    "INSERT INTO " table " (code, serial, template_id, spa_id, created_by, certificate_data, is_public,"               \
-    " generated_at, expires_at, revoked_at, revoke_reason, " columns ")"                                               \
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " places ")"
+    .one = { "demo_insert_" table, HEAD(table, columns) ROW(places), DB_WRITE },                                       \
+    .many = { "demo_insert_many_" table, HEAD(table, columns) BATCH_TEXT(ROW(places)), DB_WRITE }
 
+/* clang-format off */
 static const struct kind kinds[DEMO_CATEGORIES] = {
-    { "ST",
-      50,
-      0,
-      draw_therapist,
-      4,
-      { "demo_insert_spa_therapist",
-        INSERT("spa_therapist_certificates", "candidate_name, course_name, start_date, end_date", "?, ?, ?, ?"),
-        DB_WRITE } },
-    { "MS",
-      5,
-      6,
-      draw_salary,
-      5,
-      { "demo_insert_manager_salary",
-        INSERT("manager_salary_certificates", "manager_name, position, joining_date, monthly_salary, salary_months",
-               "?, ?, ?, ?, ?"),
-        DB_WRITE } },
-    { "OL",
-      8,
-      0,
-      draw_offer,
-      4,
-      { "demo_insert_offer_letter",
-        INSERT("offer_letter_certificates", "employee_name, position, start_date, monthly_salary", "?, ?, ?, ?"),
-        DB_WRITE } },
-    { "EL",
-      9,
-      0,
-      draw_experience,
-      6,
-      { "demo_insert_experience_letter",
-        INSERT("experience_letter_certificates",
-               "candidate_name, position, joining_date, end_date, duration,"
-               " monthly_salary",
-               "?, ?, ?, ?, ?, ?"),
-        DB_WRITE } },
-    { "AL",
-      6,
-      0,
-      draw_appointment,
-      4,
-      { "demo_insert_appointment_letter",
-        INSERT("appointment_letter_certificates", "employee_name, position, start_date, monthly_salary", "?, ?, ?, ?"),
-        DB_WRITE } },
-    { "IN",
-      14,
-      0,
-      draw_bill,
-      7,
-      { "demo_insert_invoice_spa_bill",
-        INSERT("invoice_spa_bill_certificates",
-               "bill_number, bill_date, customer_name, payment_mode, bill_lines,"
-               " total_amount, amount_in_words",
-               "?, ?, ?, ?, ?, ?, ?"),
-        DB_WRITE } },
-    { "ID",
-      5,
-      12,
-      draw_card,
-      5,
-      { "demo_insert_id_card",
-        INSERT("id_card_certificates", "employee_name, designation, joining_date, contact_number, issue_date",
-               "?, ?, ?, ?, ?"),
-        DB_WRITE } },
-    { "DS",
-      3,
-      0,
-      draw_sheet,
-      3,
-      { "demo_insert_daily_sheet", INSERT("daily_sheet_certificates", "spa_name, sheet_date, entries", "?, ?, ?"),
-        DB_WRITE } },
+    { "ST", 50,  0, draw_therapist,   4,
+      INSERT("spa_therapist", "candidate_name, course_name, start_date, end_date", "?, ?, ?, ?") },
+    { "MS",  5,  6, draw_salary,      5,
+      INSERT("manager_salary", "manager_name, position, joining_date, monthly_salary, salary_months", "?, ?, ?, ?, ?") },
+    { "OL",  8,  0, draw_offer,       4,
+      INSERT("offer_letter", "employee_name, position, start_date, monthly_salary", "?, ?, ?, ?") },
+    { "EL",  9,  0, draw_experience,  6,
+      INSERT("experience_letter", "candidate_name, position, joining_date, end_date, duration, monthly_salary",
+             "?, ?, ?, ?, ?, ?") },
+    { "AL",  6,  0, draw_appointment, 4,
+      INSERT("appointment_letter", "employee_name, position, start_date, monthly_salary", "?, ?, ?, ?") },
+    { "IN", 14,  0, draw_bill,        7,
+      INSERT("invoice_spa_bill", "bill_number, bill_date, customer_name, payment_mode, bill_lines, total_amount,"
+             " amount_in_words", "?, ?, ?, ?, ?, ?, ?") },
+    { "ID",  5, 12, draw_card,        5,
+      INSERT("id_card", "employee_name, designation, joining_date, contact_number, issue_date", "?, ?, ?, ?, ?") },
+    { "DS",  3,  0, draw_sheet,       3,
+      INSERT("daily_sheet", "spa_name, sheet_date, entries", "?, ?, ?") },
 };
+/* clang-format on */
 #undef INSERT
+#undef ROW
+#undef HEAD
 
 static int draw_kind(struct demo_dice *d)
 {
@@ -380,7 +335,7 @@ static struct db_value expiry(const struct kind *kind, const struct draft *c)
     return DBV_INT((wall_ms)day_add_months(c->today, kind->valid_months) * 86400 * MS_PER_S);
 }
 
-static enum err add_certificate(struct demo_run *run, int k, int64_t number, wall_ms at)
+static enum err add_certificate(struct demo_run *run, struct batch *batch, int k, int64_t number, wall_ms at)
 {
     const struct kind *kind = &kinds[k];
     struct db_value args[COMMON_COLUMNS + OWN_COLUMNS_MAX];
@@ -414,10 +369,12 @@ static enum err add_certificate(struct demo_run *run, int k, int64_t number, wal
     args[7] = DBV_INT(at);
     args[8] = expiry(kind, &c);
     revoke(&c, &args[9], &args[10]);
-    return run_insert(run, &kind->insert, args, COMMON_COLUMNS + kind->own_columns);
+    const enum err e = run->arena.full ? E_NO_MEMORY : batch_add(batch, &run->scope, args);
+    arena_reset(&run->arena);
+    return e;
 }
 
-enum err demo_certificates_fill(struct demo_run *run, const struct demo_options *options)
+static enum err add_certificates(struct demo_run *run, struct batch *batches, const struct demo_options *options)
 {
     int64_t numbers[DEMO_CATEGORIES] = { 0 }, total = options->certificates;
     enum err e = OK;
@@ -426,9 +383,23 @@ enum err demo_certificates_fill(struct demo_run *run, const struct demo_options 
         if (options->progress && i % PROGRESS_EVERY == 0)
             options->progress(options->arg, i, total);
         int kind = draw_kind(&run->dice);
-        e = add_certificate(run, kind, ++numbers[kind], run_moment(i, total));
+        e = add_certificate(run, &batches[kind], kind, ++numbers[kind], run_moment(i, total));
     }
+    for (int k = 0; k < DEMO_CATEGORIES && !e; k++)
+        e = batch_flush(&batches[k], &run->scope);
     if (options->progress && !e)
         options->progress(options->arg, total, total);
+    return e;
+}
+
+enum err demo_certificates_fill(struct demo_run *run, const struct demo_options *options)
+{
+    struct batch batches[DEMO_CATEGORIES];
+
+    for (int k = 0; k < DEMO_CATEGORIES; k++)
+        batch_init(&batches[k], &kinds[k].one, &kinds[k].many, COMMON_COLUMNS + kinds[k].own_columns);
+    const enum err e = add_certificates(run, batches, options);
+    for (int k = 0; k < DEMO_CATEGORIES; k++)
+        batch_done(&batches[k]);
     return e;
 }

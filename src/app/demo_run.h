@@ -3,9 +3,9 @@
  *
  *   demo.c  ->  demo_chain.c (spas, users, templates)  ->  demo_certificates.c, demo_forms.c
  *
- * Rows are made and stored one by one; the arena is emptied after each, so that
- * five million rows need no more memory than one. What outlives a row (the
- * spas) is in the run itself.
+ * Rows are made one by one; the arena is emptied after each, so that five million
+ * rows need no more memory than one. Certificates are stored many at a time
+ * (demo_batch.h). What outlives a row (the spas) is in the run itself.
  */
 #pragma once
 

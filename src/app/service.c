@@ -78,6 +78,12 @@ static void warn_of_backlog(const struct settings *s)
                   LOG_I("somaxconn", most));
 }
 
+static void warn_of_proxies(const struct settings *s)
+{
+    if (s->proxy_protocol && s->trusted_proxies.count == 0)
+        log_text(LOG_WARNING, "PROXY_PROTOCOL does nothing: TRUSTED_PROXIES names nobody who may speak it");
+}
+
 static void tell_planned(const struct settings *s)
 {
     const struct setting *row;
@@ -270,6 +276,7 @@ static bool prepare(struct node *n)
 {
     raise_descriptor_limit(n->settings);
     warn_of_backlog(n->settings);
+    warn_of_proxies(n->settings);
     tell_planned(n->settings);
     db_register(n->app->statements, n->app->statement_count);
     return check_access_log(n->settings) && check_slow_log(n->settings) && share_memory(n) && open_sockets(n) &&

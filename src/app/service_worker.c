@@ -16,6 +16,7 @@
 #include "cache/cache.h"
 #include "http/server.h"
 #include "http/static_files.h"
+#include "limit/client_address.h"
 #include "ops/access_log.h"
 #include "ops/gate.h"
 #include "ops/health.h"
@@ -48,6 +49,7 @@ struct keeper {
     struct db_conf db_conf;
     struct router *router;
     struct cache *cache;
+    struct client_rule client_rule;
     struct gate gate;
     struct http_step steps[STEP_COUNT];
     struct server_hooks hooks;
@@ -69,6 +71,13 @@ struct db_scope *request_db(struct request *req)
     scope->request_id = req->id;
     req->local = scope;
     return scope;
+}
+
+static void on_proxied(void *ctx, struct request *req)
+{
+    const struct keeper *k = ctx;
+
+    req->client = client_address_find(&k->client_rule, &req->peer, req->head);
 }
 
 static void on_handled(void *ctx, struct request *req)
@@ -107,7 +116,21 @@ static struct server_conf server_settings(const struct settings *s)
         .write_timeout_s = s->write_timeout_s,
         .max_body_bytes = s->max_body_bytes,
         .request_arena_bytes = REQUEST_ARENA_BYTES,
+        .trusted_proxies = &s->trusted_proxies,
+        .proxy_protocol = s->proxy_protocol,
     };
+}
+
+static enum client_header header_of(enum real_ip_header_choice choice)
+{
+    static const enum client_header headers[] = {
+        [REAL_IP_HEADER_ANY] = CLIENT_HEADER_ANY,
+        [REAL_IP_HEADER_X_FORWARDED_FOR] = CLIENT_HEADER_X_FORWARDED_FOR,
+        [REAL_IP_HEADER_FORWARDED] = CLIENT_HEADER_FORWARDED,
+        [REAL_IP_HEADER_X_REAL_IP] = CLIENT_HEADER_X_REAL_IP,
+    };
+
+    return headers[choice];
 }
 
 /* Each returns 0 or a uv error. */
@@ -168,11 +191,13 @@ static int open_server(struct keeper *k, const struct worker_seat *seat)
     const struct settings *s = k->node->settings;
     const struct server_conf conf = server_settings(s);
 
+    k->client_rule = (struct client_rule){ &s->trusted_proxies, header_of(s->real_ip_header) };
     k->router = router_new(k->node->app->routes, k->node->app->route_count);
     k->steps[0] = (struct http_step){ gate_step, &k->gate };
     k->steps[1] = (struct http_step){ cache_step, k->cache };
     k->hooks = (struct server_hooks){
         .ctx = k,
+        .proxied = on_proxied,
         .finished = on_finished,
         .handled = on_handled,
         .answering = s->debug ? on_answering : NULL,

@@ -3,9 +3,22 @@
 
 #include <arpa/inet.h>
 
-enum { V4_OFFSET = 12, V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS };
+enum { V4_OFFSET = 12, V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS, V6_GROUPS = 8 };
 
 static const uint8_t mapped_prefix[V4_OFFSET] = { [10] = 0xff, [11] = 0xff };
+
+struct address address_of_v4(const void *bytes)
+{
+    struct address a;
+
+    memcpy(a.bytes, mapped_prefix, sizeof(mapped_prefix));
+    memcpy(a.bytes + V4_OFFSET, bytes, sizeof(a.bytes) - V4_OFFSET);
+    return a;
+}
+
+bool address_is_v4(const struct address *a) { return memcmp(a->bytes, mapped_prefix, sizeof(mapped_prefix)) == 0; }
+
+/* ---- reading ------------------------------------------------------------------ */
 
 /* Copies text to a C string; false when it does not fit or holds a NUL. */
 static bool to_cstring(struct str text, char out[static INET6_ADDRSTRLEN])
@@ -19,12 +32,11 @@ static bool to_cstring(struct str text, char out[static INET6_ADDRSTRLEN])
 
 static enum err parse_v4(const char *text, struct address *ret_address)
 {
-    struct address a;
+    struct in_addr v4;
 
-    memcpy(a.bytes, mapped_prefix, sizeof(mapped_prefix));
-    if (inet_pton(AF_INET, text, a.bytes + V4_OFFSET) != 1)
+    if (inet_pton(AF_INET, text, &v4) != 1)
         return E_INVALID;
-    *ret_address = a;
+    *ret_address = address_of_v4(&v4);
     return OK;
 }
 
@@ -51,6 +63,91 @@ enum err address_parse(struct str text, struct address *ret_address)
         return E_INVALID;
     return v6 ? parse_v6(c_text, ret_address) : parse_v4(c_text, ret_address);
 }
+
+/* ---- writing ------------------------------------------------------------------ */
+
+static char *put_decimal(char *at, unsigned byte)
+{
+    if (byte >= 100)
+        *at++ = (char)('0' + byte / 100);
+    if (byte >= 10)
+        *at++ = (char)('0' + byte / 10 % 10);
+    *at++ = (char)('0' + byte % 10);
+    return at;
+}
+
+static char *put_v4(char *at, const uint8_t bytes[4])
+{
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            *at++ = '.';
+        at = put_decimal(at, bytes[i]);
+    }
+    return at;
+}
+
+/* Sixteen bits in hexadecimal, without leading zeros. */
+static char *put_group(char *at, unsigned group)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (int shift = 12; shift >= 0; shift -= 4) {
+        if (shift == 0 || group >> shift > 0)
+            *at++ = hex[group >> shift & 15];
+    }
+    return at;
+}
+
+/* A run of zero groups. */
+struct run {
+    int first, length;
+};
+
+/* The longest, the first of several as long; of two groups at least. */
+static struct run longest_run(const unsigned groups[V6_GROUPS])
+{
+    struct run best = { V6_GROUPS, 1 }, run = { 0, 0 };
+
+    for (int i = 0; i < V6_GROUPS; i++) {
+        run = groups[i] == 0 ? (struct run){ run.first, run.length + 1 } : (struct run){ i + 1, 0 };
+        if (run.length > best.length)
+            best = run;
+    }
+    return best;
+}
+
+static char *put_v6(char *at, const uint8_t bytes[16])
+{
+    unsigned groups[V6_GROUPS];
+    struct run zeros;
+
+    for (int i = 0; i < V6_GROUPS; i++)
+        groups[i] = (unsigned)bytes[2 * i] << 8 | bytes[2 * i + 1];
+    zeros = longest_run(groups);
+    for (int i = 0; i < V6_GROUPS; i++) {
+        if (i == zeros.first) {
+            *at++ = ':';
+            i += zeros.length - 1;
+            if (i == V6_GROUPS - 1)
+                *at++ = ':';
+            continue;
+        }
+        if (i > 0)
+            *at++ = ':';
+        at = put_group(at, groups[i]);
+    }
+    return at;
+}
+
+size_t address_print(const struct address *a, char out[static ADDRESS_TEXT_SIZE])
+{
+    char *end = address_is_v4(a) ? put_v4(out, a->bytes + V4_OFFSET) : put_v6(out, a->bytes);
+
+    *end = '\0';
+    return (size_t)(end - out);
+}
+
+/* ---- ranges ------------------------------------------------------------------- */
 
 /* Zeroes what lies beyond the first `bits` bits. */
 static void mask(struct address *a, unsigned bits)

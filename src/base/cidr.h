@@ -17,9 +17,18 @@
 
 struct address { uint8_t bytes[16]; };
 
+/* The address of four bytes as they stand in a packet. */
+struct address address_of_v4(const void *bytes);
+bool address_is_v4(const struct address *address);
+
 /* Reads "10.1.2.3", "2001:db8::1", "::ffff:10.1.2.3" or "fe80::1%eth0" (the
  * zone is ignored). E_INVALID for anything else: no ports, no brackets. */
 MUSTCHECK enum err address_parse(struct str text, struct address *ret_address);
+
+/* Writes "10.1.2.3" or "2001:db8::1", the one text that RFC 5952 has for each
+ * address, with a NUL; returns its length. */
+enum { ADDRESS_TEXT_SIZE = 40 };
+size_t address_print(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
 
 /* All addresses whose first `bits` bits are those of `base`; the other bits of
  * base are zero. An IPv4 range has 96 bits more than its text says. */

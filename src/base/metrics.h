@@ -52,8 +52,10 @@
     X(M_CACHE_BYTES,       "cache_bytes",                              "Memory held by cached responses")        \
     X(M_POOL_SIZE,         "db_client_connection_max_base",            "Database connections that are kept")     \
     X(M_POOL_MAX,          "db_client_connection_max",                 "Database connections allowed in all")    \
-    X(M_POOL_IDLE,         "db_client_connection_idle",                "Database connections free now")          \
-    X(M_POOL_USED,         "db_client_connection_used",                "Database connections in use now")        \
+    X(M_POOL_IDLE,         "db_client_connection_count{db_client_connection_state=\"idle\"}", "Database connections, by what they do") \
+    X(M_POOL_USED,         "db_client_connection_count{db_client_connection_state=\"used\"}", "Database connections, by what they do") \
+    X(M_POOL_OPENING,      "db_client_connection_count{db_client_connection_state=\"opening\"}", "Database connections, by what they do") \
+    X(M_POOL_CLOSING,      "db_client_connection_count{db_client_connection_state=\"closing\"}", "Database connections, by what they do") \
     X(M_POOL_OVERFLOW,     "db_client_connection_overflow",            "Open database connections beyond the base") \
     X(M_POOL_WAITING,      "db_client_connection_pending_requests",    "Requests waiting for a database connection") \
     X(M_POOL_OLDEST_WAIT_MS, "db_client_connection_oldest_wait_milliseconds", "Age of the longest wait for a database connection") \

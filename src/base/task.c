@@ -163,6 +163,7 @@ struct task_fd *task_fd_open(int fd)
     uv_timer_init(loop, &w->timer);
     w->poll.data = w->timer.data = w;
     w->open_handles = 2;
+    watch(w, UV_READABLE);
     return w;
 }
 

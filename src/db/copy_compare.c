@@ -68,6 +68,19 @@ static void take_page(const struct comparing *c, struct reading *r)
     r->ended = page->count < c->copy->limit;
 }
 
+/* Beyond every other key when the page is over. */
+static int64_t key_at(const struct db_rows *page, size_t i)
+{
+    return i < page->count ? twin_key(db_row(page, i)) : INT64_MAX;
+}
+
+static bool same_at(const struct comparing *c, size_t i)
+{
+    const struct db_rows *a = &c->from.page, *b = &c->to.page;
+
+    return i < a->count && i < b->count && twin_difference(c->twin, db_row(a, i), db_row(b, i)) == c->twin->columns;
+}
+
 /* The first row that is not the same on both sides; what comes behind it on one
  * side may be shifted against the other. */
 static void find_difference(struct comparing *c)
@@ -75,14 +88,12 @@ static void find_difference(struct comparing *c)
     const struct db_rows *a = &c->from.page, *b = &c->to.page;
 
     for (size_t i = 0; !c->differs && (i < a->count || i < b->count); i++) {
-        const struct db_value *one = i < a->count ? db_row(a, i) : NULL, *other = i < b->count ? db_row(b, i) : NULL;
+        const int64_t one = key_at(a, i), other = key_at(b, i);
 
-        if (one && other && twin_difference(c->twin, one, other) == c->twin->columns)
+        if (same_at(c, i))
             continue;
         c->differs = true;
-        c->differs_at = twin_key(one ? one : other);
-        if (one && other && twin_key(other) < c->differs_at)
-            c->differs_at = twin_key(other);
+        c->differs_at = one < other ? one : other;
     }
 }
 

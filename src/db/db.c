@@ -9,12 +9,14 @@
 #include "db/group.h"
 #include "db/pool.h"
 #include "db/slow_log.h"
+#include "db/transaction.h"
 
 struct db {
     const struct db_driver *driver;
     const struct db_conf *conf;
     struct pool pool;
     struct group group; /* used with a single-writer driver */
+    struct repeat_lane lane;
     struct slow_log slow;
 };
 
@@ -34,6 +36,7 @@ struct db *db_new_with(const struct db_driver *driver, const struct db_conf *con
         return NULL;
     }
     group_init(&db->group, &db->pool);
+    repeat_lane_init(&db->lane);
     slow_log_init(&db->slow, conf);
     return db;
 }
@@ -76,6 +79,7 @@ size_t db_describe(const struct db *db, char *out, size_t size) { return pool_de
 const char *db_last_error(const struct db *db) { return db->pool.reason; }
 const char *db_dialect(const struct db *db) { return db->driver->migrations; }
 const struct db_driver *db_driver_of(const struct db *db) { return db->driver; }
+struct repeat_lane *db_repeat_lane(struct db *db) { return &db->lane; }
 
 enum err db_ping(struct db *db)
 {

@@ -24,6 +24,7 @@ struct db_conf {
     const char *path;               /* sqlite: the file                              */
     const struct str *hosts;        /* mysql: tried in this order                    */
     size_t      host_count;
+    size_t      first_host;         /* but this one first: the pool's, where it was served last */
     int         port;
     const char *socket;             /* mysql: a unix socket instead of a host; may be NULL */
     const char *name, *user, *password;

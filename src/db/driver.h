@@ -18,10 +18,12 @@ struct db_conf;
 struct db_conn {
     const struct db_driver *driver;
     const struct db_conf   *conf;
+    size_t                  host;            /* by the driver: its place in conf->hosts       */
     bool                    in_transaction;  /* kept by the driver                        */
     bool                    dirty;           /* by the driver: reset before the next use  */
     bool                    broken;          /* by the driver: do not use again           */
     bool                    lost;            /* with broken: so are all opened before now */
+    bool                    read_only;       /* by the driver: writes are refused         */
     char                    error[160];      /* last error's text, for the log only       */
 };
 
@@ -84,3 +86,6 @@ extern const struct db_driver db_sqlite, db_mariadb;
 /* A database with a given driver; db_new() finds it by conf->driver. */
 struct db *db_new_with(const struct db_driver *driver, const struct db_conf *conf);
 const struct db_driver *db_driver_of(const struct db *db);
+
+/* Where its transactions that were undone wait for their turn (db/transaction.h). */
+struct repeat_lane *db_repeat_lane(struct db *db);

@@ -23,9 +23,11 @@
 
 #include "base/coro.h"
 
-const char mariadb_session[] =
+/* Ours is UTC and strict. A Galera node that has lost its cluster would let us set
+ * that, and read variables, but begins no transaction. */
+static const char session[] =
     "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', "
-    "autocommit = 1, innodb_lock_wait_timeout = 10";
+    "autocommit = 1, innodb_lock_wait_timeout = 10; START TRANSACTION; COMMIT";
 
 enum {
     COLUMNS_MAX = 64, /* of a result                                       */
@@ -39,11 +41,13 @@ enum {
 /* Where the library puts one column of a row. */
 struct cell {
     enum db_kind kind;
+    bool is_day; /* a DATE: text to us                    */
     my_bool null;
     unsigned long length;
     union {
         int64_t i;
         double d;
+        MYSQL_TIME day;
         char text[INLINE_BYTES];
     };
 };
@@ -87,6 +91,7 @@ static const struct outcome {
     { ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, E_INVALID, false, false },
     { ER_CANT_AGGREGATE_2COLLATIONS, E_INVALID, false, false }, /* a text that is not ASCII beside a code */
     { ER_UNKNOWN_COM_ERROR, E_UNAVAILABLE, true, true },        /* a Galera node that has lost its cluster */
+    { ER_ERROR_DURING_COMMIT, E_UNAVAILABLE, true, true },      /* likewise; nobody knows what became of it */
     { ER_SERVER_SHUTDOWN, E_UNAVAILABLE, true, true },
     { ER_CONNECTION_KILLED, E_UNAVAILABLE, true, false },
     { CR_SERVER_GONE_ERROR, E_UNAVAILABLE, true, true },
@@ -112,10 +117,11 @@ static const struct outcome *outcome_of(unsigned code)
 static enum err fail(struct mariadb_conn *c, unsigned code, const char *text)
 {
     const struct outcome *o = outcome_of(code);
+    const bool known = c->base.read_only && o->err == E_READ_ONLY; /* another connection would do no better */
 
     snprintf(c->base.error, sizeof(c->base.error), "%u: %s", code, text);
-    c->base.broken = c->base.broken || o->broken;
-    c->base.lost = c->base.lost || o->lost;
+    c->base.broken = c->base.broken || (o->broken && !known);
+    c->base.lost = c->base.lost || (o->lost && !known);
     return o->err;
 }
 
@@ -142,14 +148,19 @@ static int block_for(MYSQL *mysql, int status, uint64_t limit_ms)
     return came;
 }
 
+bool mariadb_watch(struct mariadb_conn *c)
+{
+    if (!c->fd)
+        c->fd = task_fd_open(mysql_get_socket(c->mysql));
+    return c->fd != NULL;
+}
+
 static int suspend_for(struct mariadb_conn *c, int status, uint64_t limit_ms)
 {
     const int events = (status & MYSQL_WAIT_READ ? UV_READABLE : 0) | (status & MYSQL_WAIT_WRITE ? UV_WRITABLE : 0);
     int came = 0;
 
-    if (!c->fd)
-        c->fd = task_fd_open(mysql_get_socket(c->mysql));
-    if (!c->fd || task_fd_wait(c->fd, events, limit_ms, &came) != OK)
+    if (!mariadb_watch(c) || task_fd_wait(c->fd, events, limit_ms, &came) != OK)
         return 0;
     return (came & UV_READABLE ? MYSQL_WAIT_READ : 0) | (came & UV_WRITABLE ? MYSQL_WAIT_WRITE : 0);
 }
@@ -176,7 +187,7 @@ static void note_transaction(struct mariadb_conn *c)
     c->base.in_transaction = (status & SERVER_STATUS_IN_TRANS) != 0;
 }
 
-enum err mariadb_query(struct mariadb_conn *c, const char *sql)
+static enum err query(struct mariadb_conn *c, const char *sql)
 {
     int failed = 0;
 
@@ -244,8 +255,9 @@ static void bind_cell(MYSQL_BIND *bind, struct cell *cell, enum enum_field_types
     };
 
     cell->kind = kind_of(type);
+    cell->is_day = type == MYSQL_TYPE_DATE;
     *bind = (MYSQL_BIND){
-        .buffer_type = types[cell->kind],
+        .buffer_type = cell->is_day ? type : types[cell->kind],
         .buffer = cell->text,
         .buffer_length = sizeof(cell->text),
         .length = &cell->length,
@@ -379,6 +391,25 @@ static enum err take_text(struct mariadb_conn *c, struct mariadb_prepared *p, un
     return OK;
 }
 
+/* 'YYYY-MM-DD'. The library would do it with sprintf(), once a column of a row. */
+static enum err take_day(const struct cell *cell, struct arena *arena, struct str *ret_text)
+{
+    const unsigned pairs[] = { cell->day.year / 100 % 100, cell->day.year % 100, cell->day.month, cell->day.day };
+    static const unsigned char at[] = { 0, 2, 5, 8 };
+    static const char form[] = "0000-00-00";
+    char *day = arena_alloc(arena, sizeof(form));
+
+    if (!day)
+        return E_NO_MEMORY;
+    memcpy(day, form, sizeof(form));
+    for (size_t i = 0; i < sizeof(at); i++) {
+        day[at[i]] = (char)('0' + pairs[i] / 10 % 10);
+        day[at[i] + 1] = (char)('0' + pairs[i] % 10);
+    }
+    *ret_text = (struct str){ day, sizeof(form) - 1 };
+    return OK;
+}
+
 static enum err take_row(struct mariadb_conn *c, struct mariadb_prepared *p, struct arena *arena, struct db_value *row)
 {
     for (unsigned i = 0; i < p->columns; i++) {
@@ -391,7 +422,7 @@ static enum err take_row(struct mariadb_conn *c, struct mariadb_prepared *p, str
         else if (row[i].kind == DB_REAL)
             row[i].d = cell->d;
         else if (row[i].kind == DB_TEXT)
-            e = take_text(c, p, i, arena, &row[i].s);
+            e = cell->is_day ? take_day(cell, arena, &row[i].s) : take_text(c, p, i, arena, &row[i].s);
         if (e != OK)
             return e;
     }
@@ -483,7 +514,7 @@ enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const 
     if (e != OK && p && p->columns > 0)
         forget(c, p);
     note_transaction(c);
-    if (e == OK && is_check_due(c) && mariadb_check_writable(c) != OK)
+    if ((mariadb_is_stale(c) || (e == OK && is_check_due(c))) && mariadb_check_writable(c) != OK)
         c->base.broken = true; /* this was the last answer from there */
     return e;
 }
@@ -507,7 +538,7 @@ static enum err mariadb_run_once(struct db_conn *base, const struct db_statement
 static enum err mariadb_script(struct db_conn *base, const char *sql)
 {
     struct mariadb_conn *c = of(base);
-    enum err e = mariadb_query(c, sql);
+    enum err e = query(c, sql);
     int more = 0;
 
     /* Results of several statements: each is fetched and dropped. */
@@ -520,6 +551,13 @@ static enum err mariadb_script(struct db_conn *base, const char *sql)
     }
     note_transaction(c);
     return e;
+}
+
+enum err mariadb_begin_session(struct mariadb_conn *c)
+{
+    const enum err e = mariadb_script(&c->base, session);
+
+    return e == OK && c->base.read_only ? mariadb_script(&c->base, "SET SESSION TRANSACTION READ ONLY") : e;
 }
 
 /* A server says nothing unasked, but farewell. */
@@ -540,7 +578,7 @@ static enum err mariadb_reset(struct db_conn *base)
 
     AWAIT(c, mysql_reset_connection_start(&failed, c->mysql), mysql_reset_connection_cont(&failed, c->mysql, came));
     forget_statements(c);
-    return failed ? mariadb_error(c) : mariadb_query(c, mariadb_session);
+    return failed ? mariadb_error(c) : mariadb_begin_session(c);
 }
 
 /* A connection that is broken may have a full socket, into which even the word

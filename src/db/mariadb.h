@@ -17,9 +17,13 @@ struct mariadb_conn {
     struct db_conn           base;
     MYSQL                   *mysql;
     struct task_fd          *fd;            /* watches its socket; NULL outside a loop */
-    mono_ns                  checked_at;    /* when it was last known to be writable   */
+    mono_ns                  checked_at;    /* when it was last known to be writable; read_only: not to be */
     struct mariadb_prepared *statements[MARIADB_STATEMENT_BUCKETS];
 };
+
+/* Has the loop watch its socket from now on, also while nobody waits. False
+ * without memory. */
+bool mariadb_watch(struct mariadb_conn *c);
 
 /* Waits for what the library asks for (MYSQL_WAIT_...); what came, in its words. */
 int mariadb_wait(struct mariadb_conn *c, int status);
@@ -38,15 +42,16 @@ int mariadb_wait(struct mariadb_conn *c, int status);
 /* Notes the library's last error in the connection; what it means here. */
 enum err mariadb_error(struct mariadb_conn *c);
 
-/* Runs a text without arguments or rows. */
-MUSTCHECK enum err mariadb_query(struct mariadb_conn *c, const char *sql);
-
-/* Asks whether the server may be written to; if not, E_READ_ONLY and the
- * connection, as all that are older, is not to be used again. */
+/* Asks whether the server may be written to. If that has changed, or nobody may
+ * say so because a stand-in has served its time: E_READ_ONLY, and the connection,
+ * as all that are older, is not to be used again. */
 MUSTCHECK enum err mariadb_check_writable(struct mariadb_conn *c);
 
-/* What makes a session ours: UTC, strict, autocommit. */
-extern const char mariadb_session[];
+/* Whether it is a stand-in (mariadb_open.c) that has served its time. */
+bool mariadb_is_stale(const struct mariadb_conn *c);
+
+/* Makes a session ours. An error, too, of a server that takes no transactions. */
+MUSTCHECK enum err mariadb_begin_session(struct mariadb_conn *c);
 
 /* Functions of the driver (db/driver.h). */
 MUSTCHECK enum err mariadb_open(const struct db_conf *conf, struct db_conn **ret_conn, char *error, size_t size);

@@ -44,6 +44,8 @@ static void show_counts(const struct pool *p)
     atomic_store_explicit(&p->row->active, (uint32_t)p->counts[POOL_BUSY], memory_order_relaxed);
     metric_gauge_set(M_POOL_IDLE, (int64_t)p->counts[POOL_IDLE]);
     metric_gauge_set(M_POOL_USED, (int64_t)p->counts[POOL_BUSY]);
+    metric_gauge_set(M_POOL_OPENING, (int64_t)p->counts[POOL_CONNECTING]);
+    metric_gauge_set(M_POOL_CLOSING, (int64_t)(p->counts[POOL_RESETTING] + p->counts[POOL_LEAVING]));
     metric_gauge_set(M_POOL_OVERFLOW, (int64_t)beyond(p));
 }
 

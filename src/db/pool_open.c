@@ -82,6 +82,7 @@ static enum err establish(struct db_pooled *c)
 
         metric_observe(M_POOL_CREATE, now - start);
         c->expires_at = age_s > 0 ? now + (mono_ns)(retry_jitter(age_s) * NS_PER_S) : 0;
+        p->again.first_host = c->conn->host;
         note_success(p);
         pool_offer(c);
         return OK;

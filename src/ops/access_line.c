@@ -14,7 +14,7 @@ enum {
     AGENT_MAX = 512,
     ID_MAX = 160,
     ROUTE_MAX = 160,
-    TEXTS_MAX = PEER_MAX + METHOD_MAX + TARGET_MAX + REFERER_MAX + AGENT_MAX + ID_MAX + ROUTE_MAX,
+    TEXTS_MAX = 2 * PEER_MAX + METHOD_MAX + TARGET_MAX + REFERER_MAX + AGENT_MAX + ID_MAX + ROUTE_MAX,
     FIXED_MAX = 512, /* numbers, names, punctuation */
 };
 _Static_assert((int)TEXTS_MAX + (int)FIXED_MAX <= (int)ACCESS_LINE_MAX, "a line must hold all its parts");
@@ -148,7 +148,9 @@ static void put_escaped(struct cursor *c, enum log_format format, struct str s, 
 
 /* The record, with what it leaves out found or empty. */
 struct facts {
-    struct str peer, method, target, protocol, referer, agent, id, route;
+    struct str client, method, target, protocol, referer, agent, id, route;
+    struct str proxy;                    /* the peer, when that is not the client */
+    char client_text[ADDRESS_TEXT_SIZE]; /* `client` then                         */
 };
 
 static void find_fields(const struct http_head *head, struct facts *f)
@@ -162,27 +164,36 @@ static void find_fields(const struct http_head *head, struct facts *f)
     }
 }
 
-static struct facts facts_of(const struct exchange_record *record)
+/* Behind a proxy, the client is who asked, and the peer who passed it on. */
+static void find_client(const struct request *req, struct facts *f)
 {
-    struct facts f = {
-        .peer = record->peer,
+    if (!req->client.via_proxy)
+        return;
+    f->proxy = f->client;
+    f->client = (struct str){ f->client_text, address_print(&req->client.address, f->client_text) };
+}
+
+static void find_facts(const struct exchange_record *record, struct facts *f)
+{
+    const struct request *req = record->req;
+
+    *f = (struct facts){
+        .client = record->peer,
         .method = record->method,
         .target = record->target,
         .protocol = STR("HTTP/1.1"),
     };
-    const struct request *req = record->req;
-
     if (!req)
-        return f;
-    f.id = req->id;
+        return;
+    f->id = req->id;
+    find_client(req, f);
     if (req->route)
-        f.route = str_of(req->route->path);
+        f->route = str_of(req->route->path);
     if (!req->head)
-        return f;
+        return;
     if (req->head->minor == 0)
-        f.protocol = STR("HTTP/1.0");
-    find_fields(req->head, &f);
-    return f;
+        f->protocol = STR("HTTP/1.0");
+    find_fields(req->head, f);
 }
 
 static uint64_t microseconds(mono_ns duration) { return duration > 0 ? (uint64_t)duration / 1000 : 0; }
@@ -223,11 +234,14 @@ static void put_request_line(struct cursor *c, const struct facts *f)
 
 static void put_text(struct cursor *c, const struct access_line *line, const struct exchange_record *record)
 {
-    const struct facts f = facts_of(record);
     const struct str cache = str_of(cache_outcome_name(record->cache));
+    struct facts f;
 
-    put_or_dash(c, f.peer, PEER_MAX);
-    PUT(c, " - - [");
+    find_facts(record, &f);
+    put_or_dash(c, f.client, PEER_MAX);
+    PUT(c, " ");
+    put_or_dash(c, f.proxy, PEER_MAX);
+    PUT(c, " - [");
     put(c, line->time, line->time_len);
     PUT(c, "] \"");
     put_request_line(c, &f);
@@ -264,15 +278,17 @@ static void put_member(struct cursor *c, struct str key, struct str value, size_
 static void put_json(struct cursor *c, const struct access_line *line, const struct exchange_record *record,
                      wall_ms now)
 {
-    const struct facts f = facts_of(record);
     const struct str cache = str_of(cache_outcome_name(record->cache));
+    struct facts f;
 
+    find_facts(record, &f);
     PUT(c, "{\"time\":\"");
     put(c, line->time, line->time_len);
     PUT(c, ".");
     put_3_digits(c, (unsigned)(now % MS_PER_S));
     PUT(c, "Z\"");
-    put_member(c, STR(",\"remote\":\""), f.peer, PEER_MAX);
+    put_member(c, STR(",\"remote\":\""), f.client, PEER_MAX);
+    put_member(c, STR(",\"proxy\":\""), f.proxy, PEER_MAX);
     put_member(c, STR(",\"method\":\""), f.method, METHOD_MAX);
     put_member(c, STR(",\"target\":\""), f.target, TARGET_MAX);
     put_member(c, STR(",\"protocol\":\""), f.protocol, f.protocol.len + 3);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One line of the access log, formatted into memory of a known size.
  *
+ * It begins with the client's address. Behind a trusted proxy the proxy's stands
+ * second, where the common log format has a field that nobody uses; else "-".
+ * In JSON it is `proxy`, or not there.
+ *
  * On the path of every request, so it is written by hand: bytes are copied in
  * runs, the text of the present second is kept. Each text of the client's has
  * a bound of its own, counted after escaping, so the sum of all is known at

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ops/exposition.h"
 
+#include "http/forwarded.h"
 #include "http/negotiate.h"
 #include "ops/worker.h"
 
@@ -57,25 +58,25 @@ static enum format choose_format(const struct request *req)
     return best;
 }
 
-static bool all_allowed(const struct cidr_list *allow, struct str forwarded_for)
+/* Whether all whom a header names may read. */
+static bool all_allowed(const struct cidr_list *allow, struct forwarded named)
 {
-    struct str rest = forwarded_for;
+    enum forwarded_next next;
+    struct address a;
 
-    while (rest.ptr) {
-        if (!cidr_list_holds_text(allow, str_trim(str_split(&rest, ','))))
+    while ((next = forwarded_next(&named, &a)) == FORWARDED_ADDRESS) {
+        if (!cidr_list_holds(allow, &a))
             return false;
     }
-    return true;
+    return next == FORWARDED_END;
 }
 
 static bool may_read(const struct request *req, const struct cidr_list *allow)
 {
-    const struct http_head *head = req->head;
-
-    if (!cidr_list_holds_text(allow, req->peer))
+    if (!client_in(&req->client, allow))
         return false;
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (str_eq_nocase(head->fields[i].name, STR("X-Forwarded-For")) && !all_allowed(allow, head->fields[i].value))
+    for (int h = 0; h < FORWARDED_HEADERS; h++) {
+        if (!all_allowed(allow, forwarded_begin(req->head, (enum forwarded_header)h)))
             return false;
     }
     return true;

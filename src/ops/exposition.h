@@ -26,8 +26,10 @@ const char *exposition_route(const struct router *router, unsigned index);    /*
 const char *exposition_method(unsigned method);                               /* "GET", "_OTHER"               */
 
 /* The handler; req->app is a struct worker. Only METRICS_ALLOW may read it: the
- * peer, and, when the request came through proxies, every address that
- * X-Forwarded-For names (a client can add to that list, but not take itself
- * off it). The route declares metrics_params. */
+ * client, and, when the request came through proxies, trusted or not, every
+ * address that they name (a client can add to that list, but not take itself off
+ * it). So a proxy on this machine does not open it to the world, declared or not,
+ * as long as it says in one of the usual headers for whom it asks. The route
+ * declares metrics_params. */
 struct response metrics_show(struct request *req);
 extern const struct param metrics_params[];

@@ -27,6 +27,12 @@
 struct setting; /* a row, settings/table.h */
 
 enum db_driver_choice { DB_DRIVER_SQLITE, DB_DRIVER_MYSQL };
+enum real_ip_header_choice {
+    REAL_IP_HEADER_ANY,
+    REAL_IP_HEADER_X_FORWARDED_FOR,
+    REAL_IP_HEADER_FORWARDED,
+    REAL_IP_HEADER_X_REAL_IP
+};
 
 struct str_list {
     size_t count;
@@ -84,6 +90,8 @@ struct settings {
     int rate_limit_user_per_minute, rate_limit_user_per_hour;
     int rate_limit_clients;
     struct cidr_list trusted_proxies;
+    enum real_ip_header_choice real_ip_header;
+    bool proxy_protocol;
     struct cidr_list rate_limit_allow;
 
     /* redis */

@@ -26,6 +26,9 @@
 static const char *const log_levels[] = { "debug", "info", "warning", "error", NULL }; /* enum log_level  */
 static const char *const log_formats[] = { "text", "json", NULL };                     /* enum log_format */
 static const char *const drivers[] = { "sqlite", "mysql", NULL };                      /* enum db_driver_choice */
+static const char *const real_ip_headers[] = {
+    "any", "x-forwarded-for", "forwarded", "x-real-ip", NULL /* enum real_ip_header_choice */
+};
 static const char *const web_schemes[] = { "http", "https", NULL };
 static const char *const redis_schemes[] = { "redis", "rediss", NULL };
 
@@ -68,7 +71,7 @@ const struct setting settings_table[] = {
     { "DB_PATH",                    AT(SET_TEXT,    db_path),                     "data/sanad.db", 1, 1024, NULL,
       NOT_EMPTY, GROUP_DB, "SQLite: the database file" },
     { "DB_HOST",                    AT(SET_LIST,    db_host),                     "",              0, 16, NULL,
-      0, GROUP_DB, "MySQL: one or several servers, comma-separated" },
+      0, GROUP_DB, "MySQL: one or several servers, comma-separated; the first that may be written to is used" },
     { "DB_PORT",                    AT(SET_INT,     db_port),                     "3306",          1, 65535, NULL,
       0, GROUP_DB, "MySQL: TCP port" },
     { "DB_SOCKET",                  AT(SET_TEXT,    db_socket),                   "",              0, 107, NULL,
@@ -119,7 +122,11 @@ const struct setting settings_table[] = {
     { "RATE_LIMIT_ALLOW",           AT(SET_CIDRS,   rate_limit_allow),            "",              0, 64, NULL,
       LIVE | PLANNED, GROUP_LIMIT, "Address ranges that are never limited" },
     { "TRUSTED_PROXIES",            AT(SET_CIDRS,   trusted_proxies),             "",              0, 64, NULL,
-      LIVE | PLANNED, GROUP_LIMIT, "Address ranges of proxies whose X-Forwarded-For is believed" },
+      LIVE, GROUP_LIMIT, "Address ranges of proxies that are believed when they say for whom they ask" },
+    { "REAL_IP_HEADER",             AT(SET_CHOICE,  real_ip_header),              "any",           0, 0, real_ip_headers,
+      LIVE, GROUP_LIMIT, "Header in which trusted proxies name the client; best set, as the others may be the client's" },
+    { "PROXY_PROTOCOL",             AT(SET_BOOL,    proxy_protocol),              "False",         0, 0, NULL,
+      0, GROUP_LIMIT, "Trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2" },
 
     { "REDIS_ENABLED",              AT(SET_BOOL,    redis_enabled),               "False",         0, 0, NULL,
       PLANNED, GROUP_REDIS, "Share limits and cache with other nodes through Redis" },

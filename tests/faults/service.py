@@ -2,7 +2,6 @@
 """What the service is told when it runs on a server of the tests' own."""
 from mariadb import USER
 
-
 CERTIFICATES, SEED = 2000, 7
 LAB = "lab"                      # the database of the small application
 KEY = "a secret of thirty-two letters, or more"

@@ -83,55 +83,6 @@ def test_start__with_a_wrong_password_says_so_without_it(mariadb, tmp_path):
 
 # -- a server that fails ------------------------------------------------------------------------------------------------
 
-class Clients:
-    """Threads that ask again and again; every answer is kept."""
-
-    def __init__(self, server, target, count):
-        self.server, self.target, self.going = server, target, True
-        self.statuses, self.broken = [], []
-        self.threads = [threading.Thread(target=self._ask) for _ in range(count)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.going = False
-        for thread in self.threads:
-            thread.join()
-
-    def _ask(self):
-        try:
-            with self.server.connect() as wire:
-                while self.going:
-                    self.statuses.append(wire.get(self.target).status)
-        except (OSError, harness.Closed) as problem:
-            self.broken.append(problem)
-
-    def answered(self, more):
-        """Waits until so many more were answered."""
-        goal = len(self.statuses) + more
-        wait_for(lambda: len(self.statuses) >= goal or self.broken, f"{more} more answers")
-
-
-def test_server_killed__503_until_it_is_back_and_no_restart_of_ours(serve, mariadb):
-    server = serve(CACHE_ENABLED=False)
-    with Clients(server, "/api/certificates/public?limit=5", 20) as clients:
-        clients.answered(200)
-        mariadb.kill()
-        clients.answered(200)
-        mariadb.start()
-        wait_for(lambda: server.get("/api/spas").status == 200, "the service to find the server again")
-        before = len(clients.statuses)
-        clients.answered(200)
-        after = clients.statuses[before + 100:]
-    assert not clients.broken
-    assert set(clients.statuses) <= {200, 503}
-    assert set(after) == {200}
-    assert server.metrics()["workers"][0]["restarts"] == 0
-
-
 def test_server_away__the_last_good_copy_is_served(serve, mariadb):
     server = serve(CACHE_TTL="0.2", MAX_WORKERS=1)
     good = server.get("/api/certificates/templates")
@@ -152,44 +103,3 @@ def test_server_away__the_last_good_copy_is_served(serve, mariadb):
         mariadb.start()
     wait_for(lambda: server.get("/api/spas").status == 200, "recovery")
     wait_for(lambda: server.get("/health/ready").status == 200, "readiness to notice")
-
-
-def test_connection_killed__one_request_at_most_fails(serve, mariadb):
-    server = serve(CACHE_ENABLED=False)
-    with Clients(server, "/api/certificates/public?limit=5", 10) as clients:
-        clients.answered(200)
-        for _ in range(10):
-            ours = [row["id"] for row in mariadb.rows("SELECT id FROM information_schema.processlist WHERE user = 'sanad'")]
-            mariadb.sql(f"KILL {ours[0]}") if ours else None
-            clients.answered(50)
-    assert not clients.broken
-    assert clients.statuses.count(503) + clients.statuses.count(500) <= 40, "a broken connection broke others"
-    assert set(clients.statuses[-20:]) == {200}
-
-
-def test_server_paused__health_answers_and_all_recover(serve, mariadb):
-    server = serve(CACHE_ENABLED=False, DB_POOL_TIMEOUT="1")
-    assert server.get("/api/spas").status == 200
-    mariadb.pause()
-    try:
-        waiting = threading.Thread(target=lambda: server.get("/api/spas"))
-        waiting.start()
-        for _ in range(20):
-            assert server.get("/health").status == 200
-    finally:
-        mariadb.resume()
-    waiting.join()
-    wait_for(lambda: server.get("/api/spas").status == 200, "recovery")
-
-
-def test_idle_connections_closed_by_the_server__nobody_notices(serve, mariadb):
-    server = serve(CACHE_ENABLED=False, MAX_WORKERS=1)
-    with Clients(server, "/api/spas", 8) as clients:
-        clients.answered(100)
-    mariadb.sql("SET GLOBAL wait_timeout = 1")
-    ours = mariadb.rows("SELECT id FROM information_schema.processlist WHERE user = 'sanad'")
-    for row in ours:
-        mariadb.sql(f"KILL {row['id']}")
-    for _ in range(30):
-        assert server.get("/api/spas").status == 200
-    mariadb.sql("SET GLOBAL wait_timeout = 600")

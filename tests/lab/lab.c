@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/task.h"
 #include "db/transaction.h"
+#include "limit/client_address.h"
 #include "ops/exposition.h"
 #include "ops/health.h"
 
@@ -268,6 +269,22 @@ static struct response big(struct request *req)
     return response_bytes(200, "text/plain", (struct str){ bytes, size });
 }
 
+/* Whom the server takes the client for. */
+static struct response whoami(struct request *req)
+{
+    const struct client_address *c = &req->client;
+    const struct address key = client_key(&c->address);
+    char client[ADDRESS_TEXT_SIZE], counted[CLIENT_KEY_TEXT_SIZE];
+
+    address_print(&c->address, client);
+    client_key_print(&key, counted);
+    return response_json(200, arena_printf(&req->arena,
+                                           "{\"client\":\"%s\",\"peer\":\"" STR_FMT
+                                           "\",\"key\":\"%s\",\"via_proxy\":%s,\"hidden\":%s}",
+                                           client, STR_ARG(peer_text(&req->peer)), counted,
+                                           c->via_proxy ? "true" : "false", c->hidden ? "true" : "false"));
+}
+
 static struct response crash(struct request *req)
 {
     (void)req;
@@ -318,6 +335,7 @@ static const struct route routes[] = {
     { HTTP_POST, "/ignore",       ignore,       0,            0, 0, 0,         NULL,           "" },
     { HTTP_GET,  "/big",          big,          0,            0, 0, 0,         bytes,          "" },
     { HTTP_GET,  "/big/inline",   big,          ROUTE_INLINE, 0, 0, 0,         bytes,          "" },
+    { HTTP_GET,  "/whoami",       whoami,       ROUTE_INLINE, 0, 0, 0,         NULL,           "" },
     { HTTP_GET,  "/crash",        crash,        0,            0, 0, 0,         NULL,           "" },
 };
 /* clang-format on */

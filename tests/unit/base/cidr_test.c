@@ -125,12 +125,69 @@ static void test_cidr_list_parse__is_bounded(void **state)
     assert_int_equal(cidr_list_parse((struct str){ text, len - 1 }, &list, &bad), E_TOO_LARGE);
 }
 
+static void assert_printed(const char *text, const char *expected)
+{
+    char out[ADDRESS_TEXT_SIZE];
+    struct address a, again;
+
+    assert_int_equal(address_parse(str_of(text), &a), OK);
+    assert_int_equal(address_print(&a, out), strlen(expected));
+    assert_string_equal(out, expected);
+    assert_int_equal(address_parse(str_of(out), &again), OK);
+    assert_memory_equal(&a, &again, sizeof(a));
+}
+
+static void test_address_print__ipv4(void **state)
+{
+    (void)state;
+    assert_printed("0.0.0.0", "0.0.0.0");
+    assert_printed("9.10.99.100", "9.10.99.100");
+    assert_printed("255.255.255.255", "255.255.255.255");
+    assert_printed("::ffff:192.0.2.7", "192.0.2.7");
+    assert_printed("::FFFF:c000:0207", "192.0.2.7");
+}
+
+/* RFC 5952 §4 */
+static void test_address_print__ipv6_has_one_text(void **state)
+{
+    (void)state;
+    assert_printed("::", "::");
+    assert_printed("0:0:0:0:0:0:0:1", "::1");
+    assert_printed("1::", "1::");
+    assert_printed("2001:0DB8::0001", "2001:db8::1");
+    assert_printed("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1");
+    assert_printed("2001:0:0:1:0:0:0:1", "2001:0:0:1::1");
+    assert_printed("2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1");
+    assert_printed("0:0:1:2:3:4:5:6", "::1:2:3:4:5:6");
+    assert_printed("1:2:3:4:5:6:0:0", "1:2:3:4:5:6::");
+    assert_printed("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+    assert_printed("::1.2.3.4", "::102:304");
+    assert_printed("f00:10:100:1000:a:b:c:d", "f00:10:100:1000:a:b:c:d");
+}
+
+static void test_address_of_v4__is_what_its_text_gives(void **state)
+{
+    const uint8_t bytes[4] = { 192, 0, 2, 7 };
+    const struct address a = address_of_v4(bytes);
+    struct address b;
+
+    (void)state;
+    assert_int_equal(address_parse(STR("192.0.2.7"), &b), OK);
+    assert_memory_equal(&a, &b, sizeof(a));
+    assert_true(address_is_v4(&a));
+    assert_int_equal(address_parse(STR("::192.0.2.7"), &b), OK);
+    assert_false(address_is_v4(&b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address_parse__refuses_what_is_no_address),
         cmocka_unit_test(test_address_parse__ipv4_equals_its_mapped_form),
         cmocka_unit_test(test_address_parse__ignores_the_zone),
+        cmocka_unit_test(test_address_print__ipv4),
+        cmocka_unit_test(test_address_print__ipv6_has_one_text),
+        cmocka_unit_test(test_address_of_v4__is_what_its_text_gives),
         cmocka_unit_test(test_cidr_parse__refuses_bad_lengths),
         cmocka_unit_test(test_cidr_list_holds__borders_of_ranges),
         cmocka_unit_test(test_cidr_list_holds__mapped_address_matches_ipv4_range),

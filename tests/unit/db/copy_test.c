@@ -313,6 +313,19 @@ static void test_compare__names_the_first_row_that_differs(void **state)
     assert_true(unfinished(&to));
 }
 
+static void test_compare__nothing_is_neither_zero_nor_the_empty_text(void **state)
+{
+    (void)state;
+    sql(&from, "UPDATE house SET name = '', height = 0.0, plan = x'' WHERE id IN (700, 800, 900)");
+    assert_int_equal(store(), OK);
+    sql(&from, "UPDATE house SET height = NULL WHERE id = 800");
+    assert_int_equal(copy_all(), E_CONFLICT);
+    assert_int_equal(results[0].differs_at, 800);
+    sql(&from, "UPDATE house SET name = NULL WHERE id = 700");
+    assert_int_equal(copy_all(), E_CONFLICT);
+    assert_int_equal(results[0].differs_at, 700);
+}
+
 static void test_compare__a_row_too_many_at_the_end(void **state)
 {
     (void)state;
@@ -392,6 +405,7 @@ int main(void)
         TEST(test_store__takes_what_came_after),
         TEST(test_open__a_part_of_another_copy_is_refused),
         TEST(test_compare__names_the_first_row_that_differs),
+        TEST(test_compare__nothing_is_neither_zero_nor_the_empty_text),
         TEST(test_compare__a_row_too_many_at_the_end),
         TEST(test_store__refused_rows_are_all_told_and_nothing_of_them_is_stored),
         TEST(test_store__a_row_that_would_change_is_refused),

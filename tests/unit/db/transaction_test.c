@@ -114,6 +114,64 @@ static void test_transact__once_is_once(void **state)
     assert_int_equal(t.runs, 1);
 }
 
+/* Several that are undone: each run is written down. */
+struct diary {
+    char runs[16];
+    size_t count;
+};
+struct writer {
+    struct diary *diary;
+    char name;
+    int undone;
+};
+
+static enum err write_down(struct db_scope *s, void *arg)
+{
+    struct writer *w = arg;
+
+    (void)s;
+    assert_true(w->diary->count + 1 < sizeof(w->diary->runs));
+    w->diary->runs[w->diary->count++] = w->name;
+    return w->undone-- > 0 ? E_DEADLOCK : OK;
+}
+
+static void writer_in_coroutine(void *arg)
+{
+    struct db_scope own = db_scope_of(db, NULL);
+
+    assert_int_equal(db_transact(&own, DB_REPEATABLE, write_down, arg), OK);
+}
+
+static void test_transact__repeats_one_after_the_other(void **state)
+{
+    struct diary diary = { .count = 0 };
+    struct writer a = { &diary, 'a', 3 }, b = { &diary, 'b', 3 }, c = { &diary, 'c', 1 };
+    (void)state;
+
+    go(writer_in_coroutine, &a);
+    go(writer_in_coroutine, &b);
+    go(writer_in_coroutine, &c);
+    run_loop();
+    assert_string_equal(diary.runs, "abcaaabbbc");
+}
+
+static void test_transact__cancelled_in_the_lane_lets_the_next_go(void **state)
+{
+    struct diary diary = { .count = 0 };
+    struct writer a = { &diary, 'a', 1 }, c = { &diary, 'c', 1 };
+    struct story t = { .undone = 1 };
+    struct coro *second;
+    (void)state;
+
+    go(writer_in_coroutine, &a);
+    second = go(in_coroutine, &t);
+    go(writer_in_coroutine, &c);
+    coro_cancel(second);
+    run_loop();
+    assert_int_equal(t.told, E_CANCELLED);
+    assert_string_equal(diary.runs, "acac");
+}
+
 static void test_transact__cancelled_client_ends_the_repeats(void **state)
 {
     struct story t = { .undone = 1000 };
@@ -137,6 +195,8 @@ int main(void)
         T(test_transact__repeats_what_was_undone),
         T(test_transact__gives_up_in_the_end),
         T(test_transact__once_is_once),
+        T(test_transact__repeats_one_after_the_other),
+        T(test_transact__cancelled_in_the_lane_lets_the_next_go),
         T(test_transact__cancelled_client_ends_the_repeats),
     };
 

@@ -136,6 +136,17 @@ static void test_access_line__json(void **state)
     assert_int_equal(text[28], '.');
 }
 
+static void test_access_line__client_behind_a_proxy(void **state)
+{
+    (void)state;
+    req.client.via_proxy = true;
+    assert_int_equal(address_parse(STR("2001:db8::9"), &req.client.address), OK);
+    assert_int_equal(strncmp(format(), "2001:db8::9 192.0.2.7 - [", 25), 0);
+    line.format = LOG_JSON;
+    line.second = -1;
+    assert_holds(format(), "Z\",\"remote\":\"2001:db8::9\",\"proxy\":\"192.0.2.7\",\"method\":");
+}
+
 static void test_access_line__client_cannot_forge(void **state)
 {
     (void)state;
@@ -187,6 +198,7 @@ static void test_access_line__is_bounded_whatever_the_client_sends(void **state)
     record.peer = record.method = record.target = req.id = all;
     head.fields[0].value = head.fields[1].value = all;
     req.route = &route;
+    req.client.via_proxy = true;
     assert_holds(format(), "\\x01...");
     line.format = LOG_JSON;
     line.second = -1;
@@ -360,6 +372,7 @@ int main(void)
         LOG_TEST(test_access_line__text),
         LOG_TEST(test_access_line__text_of_an_unparsed_request),
         LOG_TEST(test_access_line__json),
+        LOG_TEST(test_access_line__client_behind_a_proxy),
         LOG_TEST(test_access_line__client_cannot_forge),
         LOG_TEST(test_access_line__each_byte_at_each_place),
         LOG_TEST(test_access_line__json_keeps_utf8),
