@@ -1,19 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/shared.h"
 
+#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { CACHE_LINE = 64 };
+enum { CACHE_LINE = 64, DIRECTORY_BYTES = 4096, PARTS_MAX = 16, NAME_SIZE = 16, PATH_SIZE = 64, LINK_SIZE = 256 };
+
+static const char MEMFD_NAME[] = "sanad";
+static const char MARK[NAME_SIZE] = "sanad " SANAD_VERSION;
+
+/* The first page: what is published. */
+struct directory {
+    char mark[NAME_SIZE];
+    uint32_t count;
+    struct {
+        char name[NAME_SIZE];
+        uint64_t offset, size;
+    } parts[PARTS_MAX];
+};
+_Static_assert(sizeof(struct directory) <= DIRECTORY_BYTES, "the directory is one page");
+
+static int map(int fd, size_t size, struct shared *ret_s)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+    if (base == MAP_FAILED)
+        return errno;
+    *ret_s = (struct shared){ .base = base, .size = size, .used = DIRECTORY_BYTES, .fd = fd };
+    return 0;
+}
+
+/* ---- the owner's side --------------------------------------------------------------- */
 
 int shared_open(struct shared *s, size_t size)
 {
-    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const int fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC);
+    int failure;
 
-    if (map == MAP_FAILED)
+    if (fd < 0)
         return errno;
-    *s = (struct shared){ .base = map, .size = size };
-    return 0;
+    if (size == 0 || size > SIZE_MAX - DIRECTORY_BYTES)
+        failure = EINVAL;
+    else if (ftruncate(fd, (off_t)(size + DIRECTORY_BYTES)) != 0)
+        failure = errno;
+    else
+        failure = map(fd, size + DIRECTORY_BYTES, s);
+    if (failure != 0)
+        close(fd);
+    else
+        memcpy(s->base, MARK, sizeof(MARK));
+    return failure;
 }
 
 /* `used` stays a multiple of the cache line, and the mapping is page-aligned. */
@@ -28,9 +72,92 @@ void *shared_take(struct shared *s, size_t size)
     return part;
 }
 
+void shared_publish(struct shared *s, const char *name, const void *part, size_t size)
+{
+    struct directory *d = (struct directory *)s->base;
+
+    assert(d->count < PARTS_MAX && strlen(name) < NAME_SIZE);
+    memcpy(d->parts[d->count].name, name, strlen(name) + 1);
+    d->parts[d->count].offset = (uint64_t)((const char *)part - s->base);
+    d->parts[d->count].size = size;
+    d->count++;
+}
+
+/* ---- another process's side ------------------------------------------------------------ */
+
+/* Opens a descriptor of another process if it is such a mapping; else -1. */
+static int open_theirs(const char *folder, const char *name)
+{
+    char path[PATH_SIZE + LINK_SIZE], link[LINK_SIZE];
+    ssize_t len;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    len = readlink(path, link, sizeof(link) - 1);
+    if (len < 0)
+        return -1;
+    link[len] = '\0';
+    return strncmp(link, "/memfd:sanad ", strlen("/memfd:sanad ")) == 0 ? open(path, O_RDWR | O_CLOEXEC) : -1;
+}
+
+static int find_theirs(pid_t pid, int *ret_fd)
+{
+    char folder[PATH_SIZE];
+    struct dirent *entry;
+    DIR *fds;
+    int fd = -1;
+
+    snprintf(folder, sizeof(folder), "/proc/%ld/fd", (long)pid);
+    fds = opendir(folder);
+    if (!fds)
+        return errno;
+    while (fd < 0 && (entry = readdir(fds)) != NULL)
+        fd = open_theirs(folder, entry->d_name);
+    closedir(fds);
+    *ret_fd = fd;
+    return fd < 0 ? ENOENT : 0;
+}
+
+int shared_attach(pid_t pid, struct shared *ret_s)
+{
+    struct stat st;
+    int fd = -1, failure = find_theirs(pid, &fd);
+
+    if (failure != 0)
+        return failure;
+    if (fstat(fd, &st) != 0)
+        failure = errno;
+    else if (st.st_size < DIRECTORY_BYTES)
+        failure = EPROTO;
+    else
+        failure = map(fd, (size_t)st.st_size, ret_s);
+    if (failure != 0) {
+        close(fd);
+    } else if (memcmp(ret_s->base, MARK, sizeof(MARK)) != 0) {
+        shared_close(ret_s);
+        failure = EPROTO;
+    }
+    return failure;
+}
+
+void *shared_find(const struct shared *s, const char *name, size_t least)
+{
+    const struct directory *d = (const struct directory *)s->base;
+
+    for (uint32_t i = 0; i < d->count && i < PARTS_MAX; i++) {
+        if (strncmp(d->parts[i].name, name, NAME_SIZE) != 0)
+            continue;
+        if (d->parts[i].size < least || d->parts[i].offset > s->size || d->parts[i].size > s->size - d->parts[i].offset)
+            return NULL;
+        return s->base + d->parts[i].offset;
+    }
+    return NULL;
+}
+
 void shared_close(struct shared *s)
 {
-    if (s->base)
+    if (s->base) {
         munmap(s->base, s->size);
-    *s = (struct shared){ 0 };
+        close(s->fd);
+    }
+    *s = (struct shared){ .fd = -1 };
 }

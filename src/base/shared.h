@@ -6,19 +6,35 @@
  * nobody maps again. Inside the parts stand only values, offsets and indices,
  * atomics, and slots with one writer each: no lock that a killed worker could
  * hold for ever.
+ *
+ * It has no name in any file system, but the master's descriptor of it: a program
+ * of the same user, or root (an operator's `sanad limits`), finds it by the master's
+ * process id and maps it too (shared_attach), at another address. A part that is to
+ * be found that way is published under a name.
  */
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
-struct shared { char *base; size_t size, used; };
+struct shared { char *base; size_t size, used; int fd; };
 
-/* Maps `size` bytes, zeroed, at once (MAP_POPULATE is not asked for: untouched
- * pages cost nothing). Returns 0, or the errno. */
+/* Maps `size` bytes, zeroed, at once (untouched pages cost nothing). Returns 0, or
+ * the errno. */
 int shared_open(struct shared *s, size_t size);
 
 /* A part of the mapping, aligned to a cache line. NULL when it does not fit:
  * the sizes are known before, so that is a programmer's error. */
 void *shared_take(struct shared *s, size_t size);
+
+/* Lets others find a part; `name` has at most 15 bytes, and at most 16 are told. */
+void shared_publish(struct shared *s, const char *name, const void *part, size_t size);
+
+/* Maps what the process `pid` shares with its workers. 0, or the errno: ENOENT when
+ * it shares nothing (it is no master), EPROTO when it is of another version. */
+int shared_attach(pid_t pid, struct shared *ret_s);
+
+/* A published part; NULL when there is none of that name with at least `least` bytes. */
+void *shared_find(const struct shared *s, const char *name, size_t least);
 
 void shared_close(struct shared *s);

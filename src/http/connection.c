@@ -2,14 +2,15 @@
 #include "http/connection.h"
 
 #include <assert.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/coro.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "http/exchange.h"
+#include "http/proxy_protocol.h"
 #include "http/server_state.h"
 
 enum { PIECES_OF_RESPONSE = 2 }; /* head and body, or the lines before a blob and the blob */
@@ -192,6 +193,8 @@ static enum conn_state awaits(const struct conn *c)
         return CONN_WRITING;
     if (c->exchange)
         return c->exchange->body_waiter ? CONN_BODY : CONN_BUSY;
+    if (c->state == CONN_NEW && (c->proxy_due || c->in.len == 0))
+        return CONN_NEW;
     return c->in.len > 0 ? CONN_HEAD : CONN_IDLE;
 }
 
@@ -419,6 +422,45 @@ static size_t begin_request(struct conn *c, const char *bytes, size_t len)
     return head;
 }
 
+/* One line a minute: a proxy that is set up wrongly does it every time. */
+static void complain_of_proxy(const struct conn *c)
+{
+    struct server *s = c->server;
+
+    metric_add(M_BAD_REQUESTS, 1);
+    if (uv_now(s->loop) < s->proxy_complain_due)
+        return;
+    s->proxy_complain_due = uv_now(s->loop) + COMPLAIN_MS;
+    log_event(LOG_WARNING, "a trusted proxy did not begin with a PROXY header: closed",
+              LOG_S("peer", peer_text(&c->peer)));
+}
+
+/* The PROXY header: the peer is the one whom it names from now on. */
+static size_t take_proxy_header(struct conn *c, const char *bytes, size_t len)
+{
+    const struct cidr_list *trusted = c->server->conf.trusted_proxies;
+    enum proxy_source source;
+    struct address address;
+    size_t taken = 0;
+
+    switch (proxy_protocol_read(bytes, len, &taken, &source, &address)) {
+    case HTTP_PARSE_MORE:
+        return 0;
+    case HTTP_PARSE_BAD:
+        complain_of_proxy(c);
+        conn_close(c);
+        return len;
+    case HTTP_PARSE_DONE:
+        break;
+    }
+    c->proxy_due = false;
+    if (source == PROXY_CLIENT)
+        peer_becomes(&c->peer, &address, trusted);
+    else if (source == PROXY_UNNAMED)
+        peer_hides(&c->peer);
+    return taken;
+}
+
 /* Takes what can be taken from the front; returns how much. */
 static size_t take(struct conn *c, const char *bytes, size_t len)
 {
@@ -427,6 +469,8 @@ static size_t take(struct conn *c, const char *bytes, size_t len)
     while (taken < len && c->state != CONN_CLOSED) {
         if (c->exchange && !c->exchange->body_done)
             n = exchange_feed(c->exchange, bytes + taken, len - taken);
+        else if (c->proxy_due)
+            n = take_proxy_header(c, bytes + taken, len - taken);
         else if (between_requests(c))
             n = begin_request(c, bytes + taken, len - taken);
         else
@@ -511,20 +555,6 @@ void conn_want_body(struct conn *c)
 
 /* ---- opening ---------------------------------------------------------------------- */
 
-static void peer_name(const struct sockaddr *address, char *out, size_t size)
-{
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-
-    if (address->sa_family == AF_INET)
-        uv_ip4_name((const struct sockaddr_in *)(const void *)address, out, size);
-    else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        uv_inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, out, size);
-    else if (address->sa_family == AF_INET6)
-        uv_ip6_name(v6, out, size);
-    else
-        memcpy(out, "local", sizeof("local"));
-}
-
 bool conn_open(struct server *s, int fd, const struct sockaddr *address)
 {
     struct conn *c = calloc(1, sizeof(*c));
@@ -538,7 +568,8 @@ bool conn_open(struct server *s, int fd, const struct sockaddr *address)
     c->tcp.data = c;
     list_init(&c->link);
     buf_init(&c->in, CARRY_MAX + READ_BUFFER);
-    peer_name(address, c->peer, sizeof(c->peer));
+    peer_init(&c->peer, address, s->conf.trusted_proxies);
+    c->proxy_due = s->conf.proxy_protocol && c->peer.trusted;
     s->conn_count++;
     metric_add(M_ACCEPTED, 1);
     metric_gauge_set(M_CONNECTIONS, (int64_t)s->conn_count);

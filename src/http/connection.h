@@ -3,6 +3,7 @@
  *
  *   socket -> on_read -> [carried over] -> head -> exchange -> out -> socket
  *
+ * A trusted peer may have to introduce its client first (proxy_protocol.h).
  * Bytes are read into the worker's one read buffer; what does not make a whole
  * request yet is carried over in `in`, so that an idle connection holds no
  * buffer at all. Responses of one turn are gathered in the server's outbox and
@@ -23,6 +24,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "http/parser.h"
+#include "http/peer.h"
 #include "http/response.h"
 
 struct server;
@@ -33,7 +35,8 @@ struct coro;
  * is in order of `since`, so that the oldest stands first. Only conn_move()
  * changes it. */
 enum conn_state {    /* leaves when                                                        */
-    CONN_NEW,        /* first byte arrived, or header_timeout: closed without a word       */
+    CONN_NEW,        /* first byte (behind a PROXY header, if one is due) arrived,
+                      * or header_timeout: closed without a word                           */
     CONN_IDLE,       /* first byte of the next request arrived, or keep_alive: closed      */
     CONN_HEAD,       /* head complete, or header_timeout: 408                              */
     CONN_BUSY,       /* the exchange has answered; no limit of the connection's            */
@@ -66,7 +69,8 @@ struct conn {
     bool                  reading;      /* uv_read_start() is in force                   */
     bool                  consuming;    /* consume() is on the stack                     */
     bool                  closing;      /* the answer given is the last one              */
-    char                  peer[48];     /* address as text                               */
+    bool                  proxy_due;    /* the PROXY header must come first              */
+    struct peer           peer;
 };
 
 /* Takes over a connected socket. False (and closed) without memory. */

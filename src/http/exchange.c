@@ -46,15 +46,18 @@ static struct exchange *exchange_take(struct conn *c)
     x->conn = c;
     x->coro = NULL;
     x->next_step = 0;
+    x->refusal = NULL;
     x->counted = x->parked = false;
     x->req.server = s;
     x->req.app = s->app;
     x->req.exchange = x;
     x->req.head = &x->head;
     x->req.route = NULL;
-    x->req.peer = str_of(c->peer);
+    x->req.peer = c->peer;
+    x->req.client = client_of_peer(&c->peer);
     x->req.id = STR_EMPTY;
     x->req.cache = CACHE_NONE;
+    x->req.lines = STR_EMPTY;
     x->req.local = NULL;
     x->req.on_response = NULL;
     x->req.started = clock_mono();
@@ -148,7 +151,7 @@ static void record(const struct exchange *x, const struct response *res, uint64_
     const struct server *s = req->server;
     const struct exchange_record r = {
         .req = req,
-        .peer = req->peer,
+        .peer = peer_text(&req->peer),
         .method = str_of(http_method_name(x->head.method)),
         .target = x->head.target,
         .status = x->conn ? res->status : err_http_status(E_CANCELLED),
@@ -362,6 +365,8 @@ static void run_steps(struct exchange *x)
 
     while (x->next_step < s->step_count) {
         const struct http_step *step = &s->steps[x->next_step++];
+        if (x->refusal && !step->always)
+            continue;
         switch (step->run(step->ctx, &x->req, &res)) {
         case STEP_NEXT:
             break;
@@ -374,7 +379,10 @@ static void run_steps(struct exchange *x)
             return;
         }
     }
-    run_handler(x);
+    if (x->refusal)
+        respond(x, x->refusal);
+    else
+        run_handler(x);
 }
 
 void request_resume(struct request *req, const struct response *res)
@@ -427,6 +435,14 @@ static void name_request(struct exchange *x)
     const struct http_field *given = http_find(&x->head, STR("X-Request-Id"));
 
     x->req.id = given && sane_id(given->value) ? given->value : new_id(&x->req.arena);
+}
+
+static void find_client(struct exchange *x)
+{
+    const struct server_hooks *hooks = x->req.server->hooks;
+
+    if (x->req.peer.trusted && hooks && hooks->proxied)
+        hooks->proxied(hooks->ctx, &x->req);
 }
 
 static struct str methods_list(struct arena *a, uint32_t allowed)
@@ -494,20 +510,37 @@ static bool route_request(struct exchange *x, struct response *res)
     return true;
 }
 
+/* Answers without a handler, after the steps that want to see it. */
+static void refuse(struct exchange *x, struct response *res)
+{
+    x->refusal = arena_new(&x->req.arena, struct response);
+    if (!x->refusal) {
+        respond(x, res);
+        return;
+    }
+    *x->refusal = *res;
+    run_steps(x);
+}
+
+static struct response too_large(struct exchange *x)
+{
+    return problem(&x->req, 413, "The body is larger than the %lld bytes that this server accepts.",
+                   (long long)x->req.server->conf.max_body_bytes);
+}
+
 static void dispatch(struct exchange *x)
 {
     struct response res;
+    const bool routed = route_request(x, &res);
 
     if (x->head.content_length > x->req.server->conf.max_body_bytes) {
-        res = problem(&x->req, 413, "The body is larger than the %lld bytes that this server accepts.",
-                      (long long)x->req.server->conf.max_body_bytes);
-        respond(x, &res);
-        return;
-    }
-    if (route_request(x, &res))
+        res = too_large(x);
+        refuse(x, &res);
+    } else if (!routed) {
+        refuse(x, &res);
+    } else {
         run_steps(x);
-    else
-        respond(x, &res);
+    }
 }
 
 void exchange_begin(struct conn *c, const char *head, size_t len)
@@ -537,6 +570,7 @@ void exchange_begin(struct conn *c, const char *head, size_t len)
     c->exchange = x;
     exchange_body_init(x);
     name_request(x);
+    find_client(x);
     dispatch(x);
 }
 

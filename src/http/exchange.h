@@ -22,6 +22,7 @@ struct exchange {
     struct conn       *conn;            /* NULL: the client has gone                  */
     struct coro       *coro;            /* of the handler; NULL: none                 */
     size_t             next_step;
+    struct response   *refusal;         /* the answer instead of a handler's; NULL: none */
     bool               counted;         /* in server->active, in server->under_way    */
     bool               parked;
     /* body of the request */

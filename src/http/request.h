@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "http/parser.h"
+#include "http/peer.h"
 #include "http/response.h"
 #include "http/route.h"
 #include "http/target.h"
@@ -28,10 +29,13 @@ struct request {
     size_t                 rest;          /* SUBTREE: first segment below the route   */
     struct arg             args[PARAMS_MAX];
     struct str             id;            /* X-Request-Id: the client's if sane       */
-    struct str             peer;          /* address of the connection, as text       */
+    struct peer            peer;          /* the other end of the connection          */
+    struct client_address  client;        /* who asks: the peer, or whom it speaks for */
     mono_ns                started;
     enum cache_outcome     cache;
 
+    struct str             lines;         /* header lines, each with its CRLF, that every response
+                                             of this request carries: set by a step            */
     void                  *local;         /* the application's, for this request; NULL at first */
 
     /* Called once with the response before it is sent; may replace it. Set by a
@@ -49,7 +53,11 @@ enum step_result {
     STEP_PARKED,     /* nothing now: whoever parked it calls request_resume() once */
 };
 typedef enum step_result http_step_fn(void *ctx, struct request *req, struct response *res);
-struct http_step { http_step_fn *run; void *ctx; };
+struct http_step {
+    http_step_fn *run;
+    void         *ctx;
+    bool          always;    /* also for a request that is answered without a handler: 404, 405, 413, 422 */
+};
 
 /* Goes on with a parked request: with *res as its answer, or, with NULL, with
  * the steps after the one that parked it. */

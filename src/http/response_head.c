@@ -54,7 +54,7 @@ static void put_status(struct pen *p, int status)
 
 static size_t fields_size(const struct exchange *x, const struct response *res)
 {
-    size_t n = HEAD_FIXED + x->req.id.len + res->type.len;
+    size_t n = HEAD_FIXED + x->req.id.len + x->req.lines.len + res->type.len;
 
     for (unsigned i = 0; i < res->field_count; i++)
         n += res->fields[i].name.len + res->fields[i].value.len + 4;
@@ -89,6 +89,7 @@ static struct pen put_lines(struct exchange *x, const struct response *res, bool
     put_status(&p, res->status);
     put_field(&p, STR("Date"), server_date(x->req.server));
     put_field(&p, STR("X-Request-Id"), x->req.id);
+    put(&p, x->req.lines);
     put_connection(&p, &x->head, keep);
     for (unsigned i = 0; i < res->field_count; i++)
         put_field(&p, res->fields[i].name, res->fields[i].value);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/cidr.h"
 #include "base/coro.h"
 #include "http/request.h"
 #include "http/route.h"
@@ -20,6 +21,8 @@ struct server_conf {
     double write_timeout_s;      /* the client takes no byte for so long             */
     int64_t max_body_bytes;      /* 413 beyond                                       */
     size_t request_arena_bytes;  /* most memory of one request                       */
+    const struct cidr_list *trusted_proxies; /* peers that are believed (peer.h); outlives the server; NULL: none */
+    bool   proxy_protocol;       /* they begin each connection with a PROXY header   */
 };
 
 /* What the layers above want to know of each finished request. */
@@ -33,6 +36,9 @@ struct exchange_record {
 };
 struct server_hooks {
     void *ctx;
+    /* A head has come through a trusted peer: sets req->client. NULL: the peer
+     * is the client. */
+    void (*proxied)(void *ctx, struct request *req);
     /* A response is about to leave: the access log. */
     void (*finished)(void *ctx, const struct exchange_record *record);
     /* A handler has returned, its coroutine is still there: what the request

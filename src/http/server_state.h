@@ -43,6 +43,7 @@ struct server {
     uv_poll_t                  listener;
     bool                       listener_open, accepting;
     uint64_t                   complain_due;         /* loop time of the next complaint about accepting */
+    uint64_t                   proxy_complain_due;   /* ... about a PROXY header               */
     uv_timer_t                 ticker;
 
     struct link                conns[CONN_STATES];

@@ -36,6 +36,8 @@ static const struct gauge_row pool_gauges[] = {
     { "max", M_POOL_MAX },
     { "idle", M_POOL_IDLE },
     { "used", M_POOL_USED },
+    { "opening", M_POOL_OPENING },
+    { "closing", M_POOL_CLOSING },
     { "overflow", M_POOL_OVERFLOW },
     { "waiting", M_POOL_WAITING },
     { "oldest_wait_ms", M_POOL_OLDEST_WAIT_MS },
@@ -46,10 +48,12 @@ static const struct counter_row pool_counters[] = {
     { "errors", M_POOL_ERRORS },
     { "invalidated", M_POOL_INVALID },
     { "recycled", M_POOL_RECYCLED },
+    { "handed_over", M_POOL_HANDED_OVER },
     { "timeouts", M_POOL_TIMEOUTS },
     { "leaks", M_POOL_LEAKS },
     { "group_commits", M_DB_GROUP_COMMITS },
     { "grouped_transactions", M_DB_GROUPED },
+    { "repeated_transactions", M_DB_REPEATED },
     { NULL, 0 },
 };
 static const struct time_row pool_times[] = {

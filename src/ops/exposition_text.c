@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LABELS_MAX = 512, BOUND_SIZE = 16 };
+enum { LABELS_MAX = 512, BOUND_SIZE = 16, NAME_MAX_SIZE = 128 };
 
 struct text {
     struct buf *out;
@@ -132,27 +132,41 @@ static void write_counters(struct text *t)
     }
 }
 
+/* A gauge's name may bring labels: `count{state="idle"}`. Rows of one family stand
+ * together in the table, and the first of them introduces it. */
+static struct str base_name(const struct metric_info *info)
+{
+    struct str name = str_of(info->name);
+    const char *labels = strchr(name.ptr, '{');
+
+    return labels ? (struct str){ name.ptr, (size_t)(labels - name.ptr) } : name;
+}
+
+static bool is_first_of_family(int i)
+{
+    return i == 0 || !str_eq(base_name(&metric_gauge_info[i]), base_name(&metric_gauge_info[i - 1]));
+}
+
 /* A gauge that counts milliseconds is shown in seconds, the base unit. */
-static void write_gauge(struct text *t, const struct metric_info *info, int64_t value)
+static void write_gauge(struct text *t, int i)
 {
     static const char in_ms[] = "_milliseconds";
-    const struct str name = str_of(info->name);
-    char in_seconds[128];
+    const struct metric_info *info = &metric_gauge_info[i];
+    const struct str base = base_name(info);
+    const bool ms = str_ends_with(base, STR(in_ms));
+    const size_t kept = ms ? base.len - STR(in_ms).len : base.len;
+    char name[NAME_MAX_SIZE];
 
-    if (!str_ends_with(name, STR(in_ms))) {
-        family(t, info->name, "gauge", info->help);
-        sample_double(t, info->name, STR_EMPTY, (double)value);
-        return;
-    }
-    (void)snprintf(in_seconds, sizeof(in_seconds), "%.*s_seconds", (int)(name.len - STR(in_ms).len), name.ptr);
-    family(t, in_seconds, "gauge", info->help);
-    sample_double(t, in_seconds, STR_EMPTY, (double)value / MS_PER_S);
+    (void)snprintf(name, sizeof(name), "%.*s%s", (int)kept, base.ptr, ms ? "_seconds" : "");
+    if (is_first_of_family(i))
+        family(t, name, "gauge", info->help);
+    sample_double(t, ms ? name : info->name, STR_EMPTY, (double)t->snapshot->gauges[i] / (ms ? MS_PER_S : 1));
 }
 
 static void write_gauges(struct text *t)
 {
     for (int i = 0; i < METRIC_GAUGE_COUNT; i++)
-        write_gauge(t, &metric_gauge_info[i], t->snapshot->gauges[i]);
+        write_gauge(t, i);
 }
 
 static void write_histograms(struct text *t)

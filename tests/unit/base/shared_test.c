@@ -8,6 +8,7 @@
 
 #include "base/shared.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,6 +85,66 @@ static void test_shared_take__a_child_writes_what_the_parent_reads(void **state)
     shared_close(&s);
 }
 
+/* Another process: it has nothing but our process id. */
+static int look_from_outside(pid_t owner)
+{
+    struct shared theirs;
+    char *part;
+
+    if (shared_attach(owner, &theirs) != 0)
+        return 1;
+    part = shared_find(&theirs, "greeting", 16);
+    if (!part || strcmp(part, "hello") != 0)
+        return 2;
+    if (shared_find(&theirs, "greeting", 17) || shared_find(&theirs, "nothing", 1))
+        return 3;
+    memcpy(part, "and to you", 11);
+    shared_close(&theirs);
+    return 0;
+}
+
+static void test_shared_attach__finds_what_is_published(void **state)
+{
+    struct shared s;
+    char *part;
+    pid_t child;
+    int status;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    (void)shared_take(&s, 100);
+    part = shared_take(&s, 16);
+    memcpy(part, "hello", 6);
+    shared_publish(&s, "greeting", part, 16);
+    child = fork();
+    if (child == 0)
+        _exit(look_from_outside(getppid()));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_string_equal(part, "and to you");
+    shared_close(&s);
+}
+
+static void test_shared_attach__tells_who_shares_nothing(void **state)
+{
+    struct shared s;
+
+    (void)state;
+    assert_int_equal(shared_attach(getpid(), &s), ENOENT);
+    assert_int_equal(shared_attach(INT32_MAX, &s), ENOENT);
+}
+
+static void test_shared_attach__refuses_another_version(void **state)
+{
+    struct shared s, theirs;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    s.base[8]++;
+    assert_int_equal(shared_attach(getpid(), &theirs), EPROTO);
+    shared_close(&s);
+}
+
 static void test_shared_close__may_be_repeated(void **state)
 {
     struct shared s;
@@ -104,6 +165,9 @@ int main(void)
         cmocka_unit_test(test_shared_take__parts_are_aligned_and_apart),
         cmocka_unit_test(test_shared_take__refuses_what_does_not_fit),
         cmocka_unit_test(test_shared_take__a_child_writes_what_the_parent_reads),
+        cmocka_unit_test(test_shared_attach__finds_what_is_published),
+        cmocka_unit_test(test_shared_attach__tells_who_shares_nothing),
+        cmocka_unit_test(test_shared_attach__refuses_another_version),
         cmocka_unit_test(test_shared_close__may_be_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

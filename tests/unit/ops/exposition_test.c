@@ -46,6 +46,12 @@ static struct worker worker;
 static struct http_head head;
 static struct request req;
 
+static void come_from(const char *client)
+{
+    req.client = (struct client_address){ .via_proxy = false };
+    assert_int_equal(address_parse(str_of(client), &req.client.address), OK);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -60,7 +66,8 @@ static int start(void **state)
     struct str bad;
     assert_int_equal(cidr_list_parse(STR("127.0.0.0/8, ::1"), &worker.conf.metrics_allow, &bad), OK);
     head = (struct http_head){ .method = HTTP_GET };
-    req = (struct request){ .app = &worker, .head = &head, .route = &routes[1], .peer = STR("127.0.0.1") };
+    req = (struct request){ .app = &worker, .head = &head, .route = &routes[1] };
+    come_from("127.0.0.1");
     arena_init(&req.arena, 16 << 20);
     return 0;
 }
@@ -230,6 +237,18 @@ static void test_metrics_show__oldest_wait_is_the_oldest_and_in_seconds(void **s
     assert_null(strstr(text, "milliseconds"));
 }
 
+static void test_metrics_show__labelled_gauges_are_one_family(void **state)
+{
+    (void)state;
+    metrics_use_page(&pages[0]);
+    metric_gauge_set(M_POOL_IDLE, 5);
+    metric_gauge_set(M_POOL_USED, 7);
+    const char *text = show_prometheus();
+    assert_int_equal(occurrences(text, "# TYPE db_client_connection_count gauge\n"), 1);
+    assert_holds(text, "\ndb_client_connection_count{db_client_connection_state=\"idle\"} 5\n"
+                       "db_client_connection_count{db_client_connection_state=\"used\"} 7\n");
+}
+
 static void test_metrics_show__openmetrics_differs_where_it_must(void **state)
 {
     (void)state;
@@ -276,9 +295,12 @@ static void test_metrics_show__format_parameter_beats_accept(void **state)
 static void test_metrics_show__only_to_allowed_addresses(void **state)
 {
     (void)state;
-    req.peer = STR("::ffff:127.0.0.9");
+    come_from("::ffff:127.0.0.9");
     assert_int_equal(metrics_show(&req).status, 200);
-    req.peer = STR("203.0.113.5");
+    come_from("203.0.113.5");
+    assert_int_equal(metrics_show(&req).status, 403);
+    come_from("127.0.0.1");
+    req.client.hidden = true;
     assert_int_equal(metrics_show(&req).status, 403);
 }
 
@@ -293,6 +315,15 @@ static void test_metrics_show__proxy_on_this_machine_opens_no_door(void **state)
     assert_int_equal(metrics_show(&req).status, 403);
     head.field_count = 0;
     ask("X-Forwarded-For", "127.0.0.1, ::1");
+    assert_int_equal(metrics_show(&req).status, 200);
+    ask("Forwarded", "for=203.0.113.5, for=127.0.0.1");
+    assert_int_equal(metrics_show(&req).status, 403);
+    head.field_count = 0;
+    ask("X-Real-IP", "203.0.113.5");
+    assert_int_equal(metrics_show(&req).status, 403);
+    head.field_count = 0;
+    ask("Forwarded", "for=\"[::1]:80\"");
+    ask("X-Real-IP", "127.0.0.1");
     assert_int_equal(metrics_show(&req).status, 200);
 }
 
@@ -324,6 +355,7 @@ int main(void)
         PAGE_TEST(test_metrics_show__text_has_labels_and_cumulative_buckets),
         PAGE_TEST(test_metrics_show__text_describes_each_family_once),
         PAGE_TEST(test_metrics_show__oldest_wait_is_the_oldest_and_in_seconds),
+        PAGE_TEST(test_metrics_show__labelled_gauges_are_one_family),
         PAGE_TEST(test_metrics_show__openmetrics_differs_where_it_must),
         PAGE_TEST(test_metrics_show__form_follows_accept),
         PAGE_TEST(test_metrics_show__format_parameter_beats_accept),
