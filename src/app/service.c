@@ -197,6 +197,17 @@ static void tell_ready(void *arg)
 
 /* ---- putting it together --------------------------------------------------------------- */
 
+/* What an operator's command may look at. */
+static void publish(struct node *n)
+{
+    const struct settings *s = n->settings;
+
+    shared_publish(&n->shared, "workers", n->slots, sizeof(struct worker_slots));
+    shared_publish(&n->shared, "metrics", n->pages, (size_t)s->max_workers * sizeof(struct metrics_page));
+    shared_publish(&n->shared, "budget", n->budget,
+                   budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers));
+}
+
 static bool share_memory(struct node *n)
 {
     const struct settings *s = n->settings;
@@ -213,10 +224,21 @@ static bool share_memory(struct node *n)
     n->generations = shared_take(&n->shared, sizeof(struct cache_generations));
     n->budget = shared_take(&n->shared, budget);
     slots_init(n->slots, s->max_workers);
+    publish(n);
     if (budget_init(n->budget, s->db_pool_size, s->db_max_overflow, s->max_workers) == OK)
         return true;
     log_text(LOG_ERROR, "too few file descriptors to share the database connections among %d workers", s->max_workers);
     return false;
+}
+
+/* Without the file the service serves as well; only the commands do not find it. */
+static void take_pid_file(struct node *n)
+{
+    const char *path = n->settings->pid_file.ptr;
+    char error[ERROR_SIZE];
+
+    if (*path && pid_file_take(&n->pid_file, path, error, sizeof(error)) != OK)
+        log_text(LOG_WARNING, "%s; commands such as sanad limits will not find this server", error);
 }
 
 /* A worker's connections ended with it. */
@@ -303,9 +325,11 @@ int service_run(const struct settings *settings, const struct application *app)
             .ready = tell_ready,
             .buried = on_buried,
         };
+        take_pid_file(&n);
         status = master_run(&conf, n.slots, service_worker_main, &n);
         sockets_close(&n.sockets);
     }
+    pid_file_drop(&n.pid_file);
     if (n.budget)
         budget_done(n.budget);
     if (n.shared.base)

@@ -7,6 +7,7 @@
 #include "base/shared.h"
 #include "db/budget.h"
 #include "ops/master.h"
+#include "ops/pid_file.h"
 #include "ops/slots.h"
 #include "ops/sockets.h"
 
@@ -19,6 +20,7 @@ struct node {
     struct cache_generations *generations;
     struct budget            *budget;         /* database connections of all workers */
     struct sockets            sockets;
+    struct pid_file           pid_file;
     uint8_t                   key[SERVICE_KEY_BYTES];
 };
 

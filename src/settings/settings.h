@@ -104,6 +104,7 @@ struct settings {
     int64_t cache_max_bytes;
 
     /* workers */
+    struct str pid_file;
     int max_workers;        /* never 0 once loaded                        */
     int worker_connections; /* a worker                                   */
     int limit_concurrency;  /* a worker                                   */

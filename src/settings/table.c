@@ -141,6 +141,8 @@ const struct setting settings_table[] = {
     { "CACHE_MAX_BYTES",            AT(SET_BYTES,   cache_max_bytes),             "64M",           1 * M, 64 * G, NULL,
       0, GROUP_CACHE, "Memory for kept responses, of the node: all workers share it" },
 
+    { "PID_FILE",                   AT(SET_TEXT,    pid_file),                    "data/sanad.pid", 0, 1024, NULL,
+      0, GROUP_WORKERS, "Where the commands find the running server: sanad limits; empty is nowhere" },
     { "MAX_WORKERS",                AT(SET_INT,     max_workers),                 "0",             0, 256, NULL,
       0, GROUP_WORKERS, "Worker processes; 0 is one a processor core" },
     { "WORKER_CONNECTIONS",         AT(SET_INT,     worker_connections),          "1000",          1, 1000000, NULL,

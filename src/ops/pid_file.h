@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The file by which an operator's command finds the master.
+ *
+ * It holds the process id for people to read; what counts is the lock on it
+ * (fcntl(2)), which the system drops with its owner: a file that a killed master
+ * left behind points to nobody.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct pid_file { int fd; const char *path; };
+
+/* Writes this process's id into the file and locks it; makes its folder, if only
+ * that is missing. `path` must live as long. E_CONFLICT when another process has
+ * it, E_IO; with a sentence in `error`. */
+MUSTCHECK enum err pid_file_take(struct pid_file *f, const char *path, char *error, size_t size);
+
+/* Removes it. Only by who took it, in the process that took it. */
+void pid_file_drop(struct pid_file *f);
+
+/* The living process that has taken the file; 0: none. */
+pid_t pid_file_owner(const char *path);
