@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measures the server beside its peers, in one run, on one machine.
 
-    bench/run.py [--quick] [--out FILE] [--binary build/sanad]
+    bench/run.py [--quick] [--only PART] [--out FILE] [--binary build/sanad]
 
 Every comparison is interleaved (A B C, A B C, ...) and told as medians of the
 rounds and as ratios: absolute numbers say little about another machine. Whatever
@@ -17,102 +17,21 @@ import platform
 import re
 import resource
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SEED_STACK = ROOT.parent / "shared" / "peers" / "seed-stack"
+from kit import (CERTIFICATES, CONNECTIONS, CORES, PUBLIC, ROOT, SEED_STACK, TEMPLATES, NotMeasured, Process, answers, children,
+                 compared, free_port, medians, mib, ms, rate, rss_kib, wrk)
+from on_mariadb import OnMariaDB, database, load_peer
 
-TEMPLATES = "/api/certificates/templates"
-PUBLIC = "/api/certificates/public"
-CONNECTIONS = 500
 IDLE_CONNECTIONS = 10000
-CERTIFICATES = 100000
 DEEP_PAGE, DEEP_LIMIT = 5000, 8        # 40,000 of the demo's public certificates lie before it
-START_LIMIT = 120                 # seconds a peer has to come up
-CORES = sorted(os.sched_getaffinity(0))
-
-
-class NotMeasured(Exception):
-    """Why something cannot be measured here."""
-
-
-# -- processes -----------------------------------------------------------------------------------------------------
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def children(pid):
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-class Process:
-    """Something started for the measurement, in its own session; leaving the block ends it and its children."""
-
-    def __init__(self, command, cwd, env=None, cores=None):
-        if not shutil.which(str(command[0])):
-            raise NotMeasured(f"{command[0]} is not installed")
-        if cores:
-            command = ["taskset", "-c", ",".join(map(str, cores)), *command]
-        self.log = Path(cwd) / f"{Path(str(command[-1])).name[:20]}-{os.urandom(4).hex()}.log"
-        self.popen = subprocess.Popen([str(part) for part in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
-                                      stdout=self.log.open("wb"), stderr=subprocess.STDOUT, start_new_session=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        group = [self.popen.pid, *children(self.popen.pid)]
-        self.popen.send_signal(signal.SIGTERM)
-        try:
-            self.popen.wait(20)
-        except subprocess.TimeoutExpired:
-            pass
-        for pid in group:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.popen.wait()
-
-    def wait_until(self, ready, what):
-        deadline = time.monotonic() + START_LIMIT
-        while not ready():
-            if self.popen.poll() is not None:
-                raise NotMeasured(f"{what} ended at once: {self.log.read_text(errors='replace')[-300:].strip()}")
-            if time.monotonic() > deadline:
-                raise NotMeasured(f"{what} was not ready after {START_LIMIT} s")
-            time.sleep(0.02)
-        return self
-
-
-def answers(port, path="/"):
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        connection.close()
-        return answer.status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def rss_kib(pid):
-    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
-    return int(found.group(1)) if found else 0
 
 
 # -- what is measured ----------------------------------------------------------------------------------------------
@@ -125,6 +44,7 @@ class Bench:
         self.rounds = 1 if options.quick else 5
         self.database = self.folder / "bench.db"
         self.tables = []
+        self.files = {}                   # by name: what is written beside the report
 
     def log(self, text):
         print(f"bench: {text}", file=sys.stderr, flush=True)
@@ -137,12 +57,13 @@ class Bench:
                 "WORKER_CONNECTIONS": 20000, "LIMIT_CONCURRENCY": 20000, "KEEP_ALIVE": 600, "WEB_DIR": ROOT / "web"}
         return {**plain, **{key: str(value) for key, value in {**ours, **settings}.items()}}
 
-    def make_database(self):
+    def fill(self, **settings):
+        """Makes the demo's certificates; how long it took."""
         self.log(f"demo data: {CERTIFICATES:,} certificates")
         started = time.monotonic()
         for command in (["migrate"], ["demo", "--certificates", str(CERTIFICATES), "--seed", "1"]):
-            subprocess.run([self.binary, *command], cwd=self.folder, env=self.environment(), check=True, timeout=300,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            subprocess.run([self.binary, *command], cwd=self.folder, env=self.environment(**settings), check=True, timeout=300,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return time.monotonic() - started
 
     def ours(self, cores=None, workers=1, **settings):
@@ -199,27 +120,25 @@ class Bench:
 
     # -- load --------------------------------------------------------------------
 
-    def wrk(self, port, path, cores=None, connections=CONNECTIONS, seconds=None):
-        """requests a second, median and 99th percentile latency in ms, and what went wrong."""
-        cores = cores or CORES
-        seconds = seconds or self.seconds
-        command = ["taskset", "-c", ",".join(map(str, cores)), "wrk", f"-t{min(len(cores), connections)}", f"-c{connections}",
-                   f"-d{seconds}s", "--timeout", "10s", "--latency", f"http://127.0.0.1:{port}{path}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise NotMeasured(f"wrk: {done.stderr.strip()[-200:]}")
-        return parse_wrk(done.stdout)
+    def wrk(self, port, path, cores=None, connections=CONNECTIONS):
+        return wrk(port, path, self.seconds, cores, connections)
 
-    def interleaved(self, contenders, path, load_cores=None, connections=CONNECTIONS):
-        """{name: medians}; every contender gets its turn in each round."""
+    def interleaved(self, contenders, path, load_cores=None):
+        """{name: medians}; every contender, a port, gets its turn in each round."""
+        return self.rotated({name: (port, path) for name, port in contenders.items()}, load_cores)
+
+    def rotated(self, contenders, load_cores=None):
+        """The same, each with a port and a path of its own, or as a function of the seconds that tells what wrk() does."""
+        def measure(contender, seconds):
+            return contender(seconds) if callable(contender) else wrk(*contender, seconds, load_cores)
+
         runs = {name: [] for name in contenders}
-        for port in contenders.values():
-            self.wrk(port, path, load_cores, connections, 1)         # warm
+        for contender in contenders.values():
+            measure(contender, 1)         # warm
         for _ in range(self.rounds):
-            for name, port in contenders.items():
-                runs[name].append(self.wrk(port, path, load_cores, connections))
-        return {name: {key: statistics.median(run[key] for run in of) for key in ("rate", "p50", "p99")}
-                | {"errors": sum(run["errors"] for run in of)} for name, of in runs.items()}
+            for name, contender in contenders.items():
+                runs[name].append(measure(contender, self.seconds))
+        return {name: medians(of) for name, of in runs.items()}
 
     def table(self, title, head, rows, note=""):
         self.tables.append((title, head, rows, note))
@@ -230,7 +149,7 @@ class Bench:
             measure(title, *arguments)
         except NotMeasured as why:
             self.table(title, [], [], f"not measured: {why}")
-        except (OSError, subprocess.SubprocessError, http.client.HTTPException) as why:
+        except (OSError, subprocess.SubprocessError, http.client.HTTPException, AssertionError) as why:
             self.table(title, [], [], f"not measured: {type(why).__name__}: {why}")
 
     # -- 1: cached ---------------------------------------------------------------
@@ -254,30 +173,23 @@ class Bench:
         with self.ours(server_cores, 1, CACHE_ENABLED="False") as ours:
             number, deep = walk(ours.port, first, DEEP_PAGE)
             pages = {"page 1": first, f"page {number:,} by cursor": deep}
-            rows, medians = [], {}
+            rows, told = [], {}
             for connections in (CONNECTIONS, 1):
                 runs = {name: [] for name in pages}
                 for _ in range(self.rounds):
                     for name, path in pages.items():
                         runs[name].append(self.wrk(ours.port, path, load_cores, connections))
                 for name, of in runs.items():
-                    medians[name] = {key: statistics.median(run[key] for run in of) for key in ("rate", "p50", "p99")}
-                    base = medians["page 1"]
-                    rows.append([name, connections, rate(medians[name]["rate"]), ms(medians[name]["p50"]), ms(medians[name]["p99"]),
-                                 f"{base['rate'] / medians[name]['rate']:.2f} x", sum(run["errors"] for run in of)])
+                    told[name] = medians(of)
+                    rows.append([name, connections, rate(told[name]["rate"]), ms(told[name]["p50"]), ms(told[name]["p99"]),
+                                 f"{told['page 1']['rate'] / told[name]['rate']:.2f} x", told[name]["errors"]])
         self.table(title, ["page", "connections", "requests/s", "p50", "p99", "cost against page 1", "errors"], rows,
                    f"{DEEP_LIMIT} rows a page of {CERTIFICATES:,} certificates, SQLite, CACHE_ENABLED=False. Goal: below 1.2 x.")
 
     # -- 3: the Python stack -----------------------------------------------------
 
     def seed_stack(self, title, workers):
-        if not (SEED_STACK / "main.py").exists():
-            raise NotMeasured(f"{SEED_STACK} is not there")
-        check = subprocess.run(["/usr/bin/python3", "-c", "import fastapi, uvicorn, gunicorn, sqlalchemy, aiomysql, uvloop, httptools"],
-                               capture_output=True, text=True)
-        if check.returncode:
-            raise NotMeasured(check.stderr.strip().splitlines()[-1])
-        with self.mariadb() as socket_path, self.gunicorn(socket_path) as peer, self.ours(None, workers) as ours, \
+        with self.peer() as peer, self.ours(None, workers) as ours, \
                 self.ours(None, workers, CACHE_ENABLED="False") as uncached:
             rows = []
             for what, path, port in (("templates list", TEMPLATES, ours.port),
@@ -292,10 +204,19 @@ class Bench:
                    "its public page reads one table, ours merges eight unless a category is given. "
                    "Goals: 50 x the templates list, 25 x the public page.")
 
-    def mariadb(self):
-        return MariaDB(self)
+    @contextmanager
+    def peer(self):
+        """The Python stack with its own rows."""
+        with database(self.folder) as db:
+            load_peer(db)
+            with self.gunicorn(db.socket) as server:
+                yield server
 
     def gunicorn(self, socket_path):
+        check = subprocess.run(["/usr/bin/python3", "-c", "import fastapi, uvicorn, gunicorn, sqlalchemy, aiomysql, uvloop, httptools"],
+                               capture_output=True, text=True)
+        if check.returncode:
+            raise NotMeasured(check.stderr.strip().splitlines()[-1])
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         shutil.copy(SEED_STACK / "main.py", folder)
         port = free_port()
@@ -361,8 +282,10 @@ class Bench:
                     [f"migrate and make {CERTIFICATES:,} demo certificates", f"{demo_seconds:.2f} s", "", ""]],
                    f"{len(times)} starts with {len(CORES)} workers and {CERTIFICATES:,} certificates in the database. Goals: below 100 ms; below 5 s.")
 
+    # -- all of it ---------------------------------------------------------------
+
     def run(self):
-        demo_seconds = self.make_database()
+        demo_seconds = self.fill()
         if len(CORES) > 1:
             one, others = CORES[:1], CORES[1:]
             self.attempt(f"Cached templates list, {CONNECTIONS} connections, server on one core", self.cached, one, others, 1)
@@ -372,81 +295,18 @@ class Bench:
         else:
             self.table("Throughput", [], [], "not measured: server and load need a core each, and there is one")
         self.attempt(f"Against the Python stack, {CONNECTIONS} connections, all {len(CORES)} cores", self.seed_stack, len(CORES))
+        self.mariadb()
         self.attempt("Memory", self.memory)
         self.attempt("Start", self.start, demo_seconds)
 
+    def mariadb(self):
+        self.attempt("MariaDB", lambda _: OnMariaDB(self).measure())
 
-class MariaDB:
-    """A database server of our own: temporary folder, Unix socket, no network."""
 
-    def __init__(self, bench):
-        self.bench = bench
-
-    def __enter__(self):
-        for program in ("mariadb-install-db", "mariadbd", "mariadb"):
-            if not shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin"):
-                raise NotMeasured(f"{program} is not installed")
-        folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="sanad-db-"))     # a short path: sockets have a limit
-        self.folder, self.socket = folder, folder / "sock"
-        self.process = None
-        user = ["--user=root"] if os.geteuid() == 0 else []
-        try:
-            subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--skip-test-db",
-                            "--auth-root-authentication-method=normal", *user], check=True, timeout=START_LIMIT,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            os.environ["PATH"] += ":/usr/sbin"
-            self.process = Process(["mariadbd", "--no-defaults", f"--datadir={folder}/data", f"--socket={self.socket}",
-                                    f"--pid-file={folder}/pid", "--skip-networking", "--max-connections=800",
-                                    "--innodb-buffer-pool-size=512M", "--innodb-flush-log-at-trx-commit=2", *user], folder)
-            self.process.wait_until(self.socket.exists, "mariadbd")
-            with (SEED_STACK / "schema.sql").open("rb") as schema:
-                subprocess.run(["mariadb", "--no-defaults", f"--socket={self.socket}", "-u", "root"], stdin=schema, check=True,
-                               timeout=START_LIMIT, stdout=subprocess.DEVNULL)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self.socket
-
-    def __exit__(self, *_):
-        if self.process:
-            self.process.__exit__()
-        shutil.rmtree(self.folder, ignore_errors=True)
+PARTS = {"mariadb": Bench.mariadb}
 
 
 # -- small things --------------------------------------------------------------------------------------------------
-
-UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}
-
-
-def parse_wrk(text):
-    def latency(percent):
-        found = re.search(rf"^\s*{percent}%\s+([\d.]+)(us|ms|s|m)\s*$", text, re.M)
-        return float(found.group(1)) * UNITS[found.group(2)] if found else float("nan")
-
-    errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", text)))
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    found = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    return {"rate": float(found.group(1)) if found else 0.0, "p50": latency(50), "p99": latency(99),
-            "errors": errors + (int(refused.group(1)) if refused else 0)}
-
-
-def compared(told, ours):
-    return [[name, rate(of["rate"]), ms(of["p50"]), ms(of["p99"]),
-             "" if name == ours else f"{told[ours]['rate'] / of['rate']:.2f} x" if of["rate"] else "-", of["errors"]]
-            for name, of in told.items()]
-
-
-def rate(value):
-    return f"{value:,.0f}"
-
-
-def ms(value):
-    return f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
-
-
-def mib(kib):
-    return f"{kib / 1024:.1f} MiB"
-
 
 def whole_response(port, path):
     """Head and body of a response, byte for byte, of a connection that stays open."""
@@ -569,7 +429,8 @@ def report(bench):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round of 2 s each; written only where --out says")
-    parser.add_argument("--out", help="file to write (bench/RESULTS.md, unless --quick)")
+    parser.add_argument("--only", choices=PARTS, help="just this part; written only where --out says")
+    parser.add_argument("--out", help="file to write (bench/RESULTS.md, unless --quick or --only)")
     parser.add_argument("--binary", default=ROOT / "build" / "sanad")
     options = parser.parse_args()
     for program in ("wrk", "taskset"):
@@ -579,12 +440,14 @@ def main():
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="sanad-bench-") as folder:
         bench = Bench(options, folder)
-        bench.run()
+        PARTS.get(options.only, Bench.run)(bench)
     text = report(bench)
     print(text)
-    out = options.out or (None if options.quick else ROOT / "bench" / "RESULTS.md")
+    out = options.out or (None if options.quick or options.only else ROOT / "bench" / "RESULTS.md")
     if out:
         Path(out).write_text(text)
+        for name, content in bench.files.items():
+            (Path(out).parent / name).write_text(content)
 
 
 if __name__ == "__main__":

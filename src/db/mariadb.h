@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of the MariaDB driver, for the two files that make it up: one runs
- * statements (mariadb.c), one opens connections (mariadb_open.c). */
+/* The inside of the MariaDB driver, for the files that make it up: one speaks with
+ * the library and ends connections (mariadb.c), one opens them (mariadb_open.c), one
+ * runs statements on them (mariadb_statement.c). */
 #pragma once
 
 #include <mysql.h>
@@ -20,6 +21,8 @@ struct mariadb_conn {
     mono_ns                  checked_at;    /* when it was last known to be writable; read_only: not to be */
     struct mariadb_prepared *statements[MARIADB_STATEMENT_BUCKETS];
 };
+
+static inline struct mariadb_conn *mariadb_of(struct db_conn *base) { return (struct mariadb_conn *)base; }
 
 /* Has the loop watch its socket from now on, also while nobody waits. False
  * without memory. */
@@ -41,6 +44,10 @@ int mariadb_wait(struct mariadb_conn *c, int status);
 
 /* Notes the library's last error in the connection; what it means here. */
 enum err mariadb_error(struct mariadb_conn *c);
+enum err mariadb_stmt_error(struct mariadb_conn *c, MYSQL_STMT *stmt);
+
+/* Notes, after each answer, whether a transaction is open. */
+void mariadb_note_transaction(struct mariadb_conn *c);
 
 /* Asks whether the server may be written to. If that has changed, or nobody may
  * say so because a stand-in has served its time: E_READ_ONLY, and the connection,
@@ -58,3 +65,9 @@ MUSTCHECK enum err mariadb_open(const struct db_conf *conf, struct db_conn **ret
 void mariadb_close(struct db_conn *base);
 MUSTCHECK enum err mariadb_run(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
                                size_t count, struct arena *arena, struct db_rows *ret_rows);
+MUSTCHECK enum err mariadb_run_once(struct db_conn *base, const struct db_statement *st, const struct db_value *args,
+                                    size_t count, struct arena *arena, struct db_rows *ret_rows);
+
+/* Those that were prepared on it. After COM_RESET_CONNECTION the server knows none of
+ * them; before a close it is told of each, in a packet that waits for no answer. */
+void mariadb_forget_statements(struct mariadb_conn *c);

@@ -102,6 +102,7 @@ struct pool {
     bool looking;           /* looks again in a moment                       */
     mono_ns handed_over_at; /* a permit, to a worker that holds fewer        */
     char reason[160];       /* why the last open failed                      */
+    bool read_only;         /* the server that was opened last               */
     bool closing;
 };
 

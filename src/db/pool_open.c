@@ -67,6 +67,21 @@ static void note_success(struct pool *p)
     p->retry.failures = 0;
 }
 
+/* A server that only may be read stands in (mariadb_open.c), or one that may be
+ * written to is back: then what is older goes. */
+static void note_access(struct pool *p, struct db_pooled *c)
+{
+    if (c->conn->read_only == p->read_only)
+        return;
+    p->read_only = c->conn->read_only;
+    if (p->read_only)
+        log_event(LOG_ERROR, "the database is read-only: reads go on, writes are refused");
+    else
+        log_event(LOG_INFO, "the database may be written to again");
+    c->generation = ++p->generation;
+    pool_close_idle(p);
+}
+
 /* Opens a connection that is `connecting`: then it is idle, or gone. */
 static enum err establish(struct db_pooled *c)
 {
@@ -84,6 +99,7 @@ static enum err establish(struct db_pooled *c)
         c->expires_at = age_s > 0 ? now + (mono_ns)(retry_jitter(age_s) * NS_PER_S) : 0;
         p->again.first_host = c->conn->host;
         note_success(p);
+        note_access(p, c);
         pool_offer(c);
         return OK;
     }
