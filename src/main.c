@@ -8,7 +8,7 @@
 #include "settings/nearest.h"
 
 static const struct command *const commands[] = {
-    &command_serve, &command_check, &command_config, &command_migrate, &command_demo, &command_copy,
+    &command_serve, &command_check, &command_config, &command_migrate, &command_demo, &command_copy, &command_limits,
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

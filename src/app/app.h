@@ -14,6 +14,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/route.h"
+#include "limit/limiter.h"
 
 /* Bits of route.cache_tags and of cache_invalidate(): the tables that a
  * response is made from. Whoever writes to one bumps its bit. */

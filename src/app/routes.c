@@ -38,13 +38,13 @@ static const struct param spa_params[] = {
 #define EVERYONE ROUTE_CACHED, ACCESS_ANYBODY
 
 const struct route app_routes[] = {
-/*    method    path                                                  handler                  flags, access   limit  tags              parameters       summary */
-    { HTTP_GET, "/api/certificates/templates",                        template_list,           EVERYONE,       0,     TAG_TEMPLATES,    template_params, "Public templates" },
-    { HTTP_GET, "/api/certificates/templates/{id}",                   template_get,            EVERYONE,       0,     TAG_TEMPLATES,    NULL,            "One public template" },
-    { HTTP_GET, "/api/certificates/templates/by-category/{category}", template_by_category,    EVERYONE,       0,     TAG_TEMPLATES,    NULL,            "Public templates of a category, by variant" },
-    { HTTP_GET, "/api/certificates/public",                           certificate_public_list, EVERYONE,       0,     TAG_CERTIFICATES, public_params,   "Public certificates, newest first" },
-    { HTTP_GET, "/api/certificates/{code}",                           certificate_get,         0, ACCESS_ANYBODY, 0,  TAG_CERTIFICATES, NULL,            "One public certificate, by its code" },
-    { HTTP_GET, "/api/spas",                                          spa_list,                EVERYONE,       0,     TAG_SPAS,         spa_params,      "Active branches" },
+/*    method    path                                                  handler                  flags, access   limit      tags            parameters       summary */
+    { HTTP_GET, "/api/certificates/templates",                        template_list,           EVERYONE,       LIMIT_API, TAG_TEMPLATES,    template_params, "Public templates" },
+    { HTTP_GET, "/api/certificates/templates/{id}",                   template_get,            EVERYONE,       LIMIT_API, TAG_TEMPLATES,    NULL,            "One public template" },
+    { HTTP_GET, "/api/certificates/templates/by-category/{category}", template_by_category,    EVERYONE,       LIMIT_API, TAG_TEMPLATES,    NULL,            "Public templates of a category, by variant" },
+    { HTTP_GET, "/api/certificates/public",                           certificate_public_list, EVERYONE,       LIMIT_API, TAG_CERTIFICATES, public_params,   "Public certificates, newest first" },
+    { HTTP_GET, "/api/certificates/{code}",                           certificate_get,         0, ACCESS_ANYBODY, LIMIT_API, TAG_CERTIFICATES, NULL,            "One public certificate, by its code" },
+    { HTTP_GET, "/api/spas",                                          spa_list,                EVERYONE,       LIMIT_API, TAG_SPAS,         spa_params,      "Active branches" },
 };
 /* clang-format on */
 

@@ -13,11 +13,11 @@ enum { PROBE = ROUTE_INLINE | ROUTE_UNGATED };
 
 /* clang-format off */
 static const struct route service_routes[] = {
-    { HTTP_GET, "/health",       health_live,    PROBE, ACCESS_ANYBODY, 0, 0, NULL,           "Whether this worker serves" },
-    { HTTP_GET, "/health/ready", health_ready,   PROBE, ACCESS_ANYBODY, 0, 0, NULL,           "Whether it can do its work" },
-    { HTTP_GET, "/metrics",      metrics_show,  PROBE, ACCESS_ANYBODY, 0, 0, metrics_params, "Figures of the whole node" },
-    { HTTP_GET, "/",             page_file,      0,     ACCESS_ANYBODY, 0, 0, NULL,           "The front page" },
-    { HTTP_GET, "/assets",       page_file,  ROUTE_SUBTREE, ACCESS_ANYBODY, 0, 0, NULL,       "Files of the pages" },
+    { HTTP_GET, "/health",       health_live,    PROBE, ACCESS_ANYBODY, LIMIT_NONE, 0, NULL,           "Whether this worker serves" },
+    { HTTP_GET, "/health/ready", health_ready,   PROBE, ACCESS_ANYBODY, LIMIT_NONE, 0, NULL,           "Whether it can do its work" },
+    { HTTP_GET, "/metrics",      metrics_show,  PROBE, ACCESS_ANYBODY, LIMIT_NONE, 0, metrics_params, "Figures of the whole node" },
+    { HTTP_GET, "/",             page_file,      0,     ACCESS_ANYBODY, LIMIT_NONE, 0, NULL,           "The front page" },
+    { HTTP_GET, "/assets",       page_file,  ROUTE_SUBTREE, ACCESS_ANYBODY, LIMIT_API, 0, NULL,       "Files of the pages" },
 };
 /* clang-format on */
 

@@ -13,6 +13,7 @@
 
 #include "app/service_parts.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/shared.h"
 #include "db/slow_file.h"
 #include "ops/access_log.h"
@@ -25,7 +26,9 @@ enum {
     DESCRIPTORS_A_DB = 2,
     DB_SILENCE_S = 30,
     NAME_SIZE = 512,
-    EXIT_CANNOT = 1
+    REDIS_CONF_BYTES = 16384,
+    EXIT_CANNOT = 1,
+    EXIT_SETTINGS = 78,
 };
 
 /* ---- limits of the system ---------------------------------------------------- */
@@ -204,8 +207,8 @@ static void publish(struct node *n)
 
     shared_publish(&n->shared, "workers", n->slots, sizeof(struct worker_slots));
     shared_publish(&n->shared, "metrics", n->pages, (size_t)s->max_workers * sizeof(struct metrics_page));
-    shared_publish(&n->shared, "budget", n->budget,
-                   budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers));
+    shared_publish(&n->shared, "limits", n->limits, limit_table_bytes((size_t)s->rate_limit_clients));
+    shared_publish(&n->shared, "budget", n->budget, budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers));
 }
 
 static bool share_memory(struct node *n)
@@ -213,7 +216,9 @@ static bool share_memory(struct node *n)
     const struct settings *s = n->settings;
     const size_t pages = (size_t)s->max_workers * sizeof(struct metrics_page);
     const size_t budget = budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers);
-    const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + budget + 4096;
+    const size_t limits = limit_table_bytes((size_t)s->rate_limit_clients);
+    const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + budget + limits + 4096;
+    uint8_t secret[LIMIT_SECRET_SIZE];
 
     if (shared_open(&n->shared, room) != 0) {
         log_text(LOG_ERROR, "cannot map %zu bytes of shared memory", room);
@@ -224,6 +229,8 @@ static bool share_memory(struct node *n)
     n->generations = shared_take(&n->shared, sizeof(struct cache_generations));
     n->budget = shared_take(&n->shared, budget);
     slots_init(n->slots, s->max_workers);
+    random_secret(secret, sizeof(secret));
+    n->limits = limit_table_init(shared_take(&n->shared, limits), (size_t)s->rate_limit_clients, secret);
     publish(n);
     if (budget_init(n->budget, s->db_pool_size, s->db_max_overflow, s->max_workers) == OK)
         return true;
@@ -305,6 +312,20 @@ static bool prepare(struct node *n)
            migrate(n->settings, n->app) && derive_key(n) && service_look_at_server(n->settings);
 }
 
+/* Whether it names a Redis that we can speak to; each worker reads it for itself. */
+static bool check_redis_url(const struct settings *s)
+{
+    struct redis_conf conf;
+    struct arena arena;
+    enum err e = OK;
+
+    arena_init(&arena, REDIS_CONF_BYTES);
+    if (s->redis_enabled)
+        e = service_redis_conf(s, &arena, &conf);
+    arena_done(&arena);
+    return e == OK;
+}
+
 int service_run(const struct settings *settings, const struct application *app)
 {
     struct node n = { .settings = settings, .app = app };
@@ -314,6 +335,8 @@ int service_run(const struct settings *settings, const struct application *app)
         return EXIT_CANNOT;
     log_setup(settings->log_level, settings->log_format, "master");
     (void)signal(SIGPIPE, SIG_IGN);
+    if (!check_redis_url(settings))
+        return EXIT_SETTINGS;
     if (prepare(&n)) {
         const struct master_conf conf = {
             .workers = settings->max_workers,

@@ -6,19 +6,22 @@
 #include "app/service.h"
 #include "base/shared.h"
 #include "db/budget.h"
+#include "limit/table.h"
 #include "ops/master.h"
 #include "ops/pid_file.h"
 #include "ops/slots.h"
 #include "ops/sockets.h"
+#include "redis/conf.h"
 
 struct node {
     const struct settings    *settings;
     const struct application *app;
-    struct shared             shared;         /* holds the four below               */
+    struct shared             shared;         /* holds the five below               */
     struct worker_slots      *slots;
     struct metrics_page      *pages;          /* one a worker                       */
     struct cache_generations *generations;
     struct budget            *budget;         /* database connections of all workers */
+    struct limit_table       *limits;         /* clients that are counted           */
     struct sockets            sockets;
     struct pid_file           pid_file;
     uint8_t                   key[SERVICE_KEY_BYTES];
@@ -27,6 +30,9 @@ struct node {
 /* How many clients a worker may hold: WORKER_CONNECTIONS, or what the limit of
  * file descriptors leaves. */
 int service_connections(const struct settings *s);
+
+/* What REDIS_URL says; a refusal is logged, without what it holds. */
+MUSTCHECK enum err service_redis_conf(const struct settings *s, struct arena *a, struct redis_conf *ret_conf);
 
 /* The life of a worker; `arg` is the node. */
 int service_worker_main(void *arg, const struct worker_seat *seat);

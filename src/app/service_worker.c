@@ -17,18 +17,21 @@
 #include "http/server.h"
 #include "http/static_files.h"
 #include "limit/client_address.h"
+#include "limit/limiter.h"
 #include "ops/access_log.h"
 #include "ops/gate.h"
 #include "ops/health.h"
 #include "ops/worker.h"
+#include "redis/redis.h"
 
 enum {
     STACK_BYTES = 256 * 1024,
     STACKS_KEPT = 4,
     REQUEST_ARENA_BYTES = 32 * 1024 * 1024,
     HOUSEKEEPING_MS = 1000,
-    STEP_COUNT = 2,
+    STEP_COUNT = 3,
     ERROR_SIZE = 256,
+    TEXT_BYTES = 16384,
 };
 
 static const int BODY_MIN_RATE = 500;
@@ -47,10 +50,14 @@ struct keeper {
     uv_timer_t housekeeping; /* the pool's                             */
     uv_timer_t patience;     /* of a drain: then connections are cut   */
     struct db_conf db_conf;
+    struct arena texts; /* of the settings below                  */
+    struct redis_conf redis_conf;
     struct router *router;
     struct cache *cache;
     struct client_rule client_rule;
     struct gate gate;
+    struct limiter_conf limiter_conf;
+    struct limiter limiter;
     struct http_step steps[STEP_COUNT];
     struct server_hooks hooks;
 };
@@ -170,6 +177,18 @@ static int open_database(struct keeper *k, const struct worker_seat *seat)
     return k->worker.readiness ? 0 : UV_ENOMEM;
 }
 
+/* One that is away is no reason not to start. */
+static int open_redis(struct keeper *k, const struct worker_seat *seat)
+{
+    (void)seat;
+    if (!k->node->settings->redis_enabled)
+        return 0;
+    if (service_redis_conf(k->node->settings, &k->texts, &k->redis_conf) != OK)
+        return UV_EINVAL;
+    k->worker.redis = redis_new(&k->redis_conf);
+    return k->worker.redis ? 0 : UV_ENOMEM;
+}
+
 static int open_cache(struct keeper *k, const struct worker_seat *seat)
 {
     (void)seat;
@@ -184,6 +203,20 @@ static int open_cache(struct keeper *k, const struct worker_seat *seat)
     return k->cache ? 0 : UV_ENOMEM;
 }
 
+static int open_limiter(struct keeper *k, const struct worker_seat *seat)
+{
+    (void)seat;
+    const struct settings *s = k->node->settings;
+
+    k->limiter_conf = (struct limiter_conf){
+        .enabled = s->rate_limit_enabled,
+        .api = { (uint32_t)s->rate_limit_per_minute, (uint32_t)s->rate_limit_per_hour },
+        .allow = &s->rate_limit_allow,
+    };
+    limiter_init(&k->limiter, &k->limiter_conf, k->node->limits);
+    return 0;
+}
+
 /* The steps before a handler, in the order in which a request takes them. */
 static int open_server(struct keeper *k, const struct worker_seat *seat)
 {
@@ -193,8 +226,9 @@ static int open_server(struct keeper *k, const struct worker_seat *seat)
 
     k->client_rule = (struct client_rule){ &s->trusted_proxies, header_of(s->real_ip_header) };
     k->router = router_new(k->node->app->routes, k->node->app->route_count);
-    k->steps[0] = (struct http_step){ gate_step, &k->gate };
-    k->steps[1] = (struct http_step){ cache_step, k->cache };
+    k->steps[0] = (struct http_step){ .run = gate_step, .ctx = &k->gate };
+    k->steps[1] = (struct http_step){ .run = limit_step, .ctx = &k->limiter, .always = true };
+    k->steps[2] = (struct http_step){ .run = cache_step, .ctx = k->cache };
     k->hooks = (struct server_hooks){
         .ctx = k,
         .proxied = on_proxied,
@@ -230,7 +264,9 @@ static const struct part {
     { "signals",          open_watch },
     { "access log",       open_access_log },
     { "database",         open_database },
+    { "redis",            open_redis },
     { "cache",            open_cache },
+    { "limiter",          open_limiter },
     { "server",           open_server },
     { "listening socket", listen_on },
 };
@@ -254,6 +290,8 @@ static void on_housekeeping(uv_timer_t *timer)
     const struct keeper *k = timer->data;
 
     db_tick(k->worker.db);
+    if (k->worker.index == 0)
+        limiter_show(&k->limiter);
 }
 
 static void open_timers(struct keeper *k)
@@ -291,6 +329,7 @@ static void close_parts(struct keeper *k)
         readiness_stop(k->worker.readiness);
     if (k->worker.db)
         db_shutdown(k->worker.db);
+    redis_free(k->worker.redis);
     access_log_close(k->worker.access_log);
     uv_close((uv_handle_t *)&k->housekeeping, NULL);
     uv_close((uv_handle_t *)&k->patience, NULL);
@@ -305,6 +344,7 @@ static void free_parts(struct keeper *k)
     db_free(k->worker.db);
     coro_pool_free(k->worker.coros);
     static_root_free(k->context.web);
+    arena_done(&k->texts);
 }
 
 static void on_drained(void *arg) { close_parts(arg); }
@@ -342,6 +382,7 @@ int service_worker_main(void *arg, const struct worker_seat *seat)
         return WORKER_CANNOT_START;
     }
     task_use_loop(&k.loop);
+    arena_init(&k.texts, TEXT_BYTES);
     describe_worker(&k, seat);
     open_timers(&k);
     if (!open_parts(&k, seat))

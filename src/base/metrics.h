@@ -43,6 +43,15 @@
     X(M_DB_GROUPED,        "db_client_grouped_transactions_total",     "Transactions made durable by a shared commit") \
     X(M_DB_REPEATED,       "db_client_repeated_transactions_total",    "Transactions run again because the database undid them") \
     X(M_SLOW_LOG_DROPPED,  "slow_log_dropped_total",                   "Records of SLOW_LOG dropped because the file could not be written") \
+    X(M_LIMIT_ALLOWED,     "rate_limit_allowed_total",                 "Requests that were counted and let through") \
+    X(M_LIMIT_REFUSED_API, "rate_limit_refused_total{class=\"api\"}", "Requests answered 429, by class of route") \
+    X(M_LIMIT_REFUSED_LOGIN, "rate_limit_refused_total{class=\"login\"}", "Requests answered 429, by class of route") \
+    X(M_LIMIT_REFUSED_ACCOUNT, "rate_limit_refused_total{class=\"account\"}", "Requests answered 429, by class of route") \
+    X(M_REDIS_ERRORS,      "redis_client_errors_total",                "Commands that Redis refused, or that were lost with the connection") \
+    X(M_REDIS_TIMEOUTS,    "redis_client_timeouts_total",              "Commands that Redis did not answer in time") \
+    X(M_REDIS_UNAVAILABLE, "redis_client_unavailable_total",           "Commands not sent because Redis was away") \
+    X(M_REDIS_RECONNECTS,  "redis_client_reconnects_total",            "Connections to Redis made again")        \
+    X(M_REDIS_MESSAGES,    "redis_client_messages_total",              "Messages that Redis passed on")          \
     X(M_LOG_DROPPED,       "access_log_dropped_total",                 "Access log lines dropped because the log could not be written")
 
 #define METRIC_GAUGES(X)                                                                                         \
@@ -59,13 +68,18 @@
     X(M_POOL_OVERFLOW,     "db_client_connection_overflow",            "Open database connections beyond the base") \
     X(M_POOL_WAITING,      "db_client_connection_pending_requests",    "Requests waiting for a database connection") \
     X(M_POOL_OLDEST_WAIT_MS, "db_client_connection_oldest_wait_milliseconds", "Age of the longest wait for a database connection") \
+    X(M_LIMIT_CLIENTS,     "rate_limit_clients",                       "Clients that are remembered")            \
+    X(M_LIMIT_CAPACITY,    "rate_limit_clients_max",                   "Clients that can be remembered at once") \
+    X(M_LIMIT_EVICTIONS,   "rate_limit_evicted_clients",               "Clients that were forgotten for others, since the start") \
+    X(M_REDIS_UP,          "redis_client_up",                          "Workers to which Redis answers")         \
     X(M_COROUTINES,        "coroutines",                               "Coroutines running or suspended")
 
 /* Histograms without labels; those with labels are series (below). */
 #define METRIC_HISTOGRAMS(X)                                                                                     \
     X(M_POOL_WAIT,         "db_client_connection_wait_time_seconds",   "Time to get a database connection")      \
     X(M_POOL_USE,          "db_client_connection_use_time_seconds",    "Time a database connection was held")    \
-    X(M_POOL_CREATE,       "db_client_connection_create_time_seconds", "Time to open a database connection")
+    X(M_POOL_CREATE,       "db_client_connection_create_time_seconds", "Time to open a database connection")     \
+    X(M_REDIS_TIME,        "redis_client_operation_duration_seconds",  "Time from a command to the answer of Redis")
 
 #define X(id, name, help) id,
 enum metric_counter { METRIC_COUNTERS(X) METRIC_COUNTER_COUNT };

@@ -187,6 +187,28 @@ bool str_is_utf8(struct str s)
     return true;
 }
 
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int str_percent_byte(struct str s, size_t *at)
+{
+    const char c = s.ptr[(*at)++];
+    int high, low;
+
+    if (c != '%')
+        return (unsigned char)c;
+    high = *at < s.len ? hex_value(s.ptr[*at]) : -1;
+    low = *at + 1 < s.len ? hex_value(s.ptr[*at + 1]) : -1;
+    *at += 2;
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 bool str_eq_secret(struct str a, struct str b)
 {
     return a.len == b.len && (a.len == 0 || sodium_memcmp(a.ptr, b.ptr, a.len) == 0);

@@ -70,5 +70,9 @@ bool str_is_utf8(struct str s);
  * [p, end), 0 when there is none. */
 size_t utf8_sequence(const char *p, const char *end);
 
+/* The byte that a percent-encoded text (RFC 3986 §2.1) has at *at, which moves
+ * behind it; -1 for a percent sign without two hexadecimal digits. */
+int str_percent_byte(struct str s, size_t *at);
+
 /* Same time for any two inputs of the same length; for secrets. */
 bool str_eq_secret(struct str a, struct str b);

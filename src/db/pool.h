@@ -29,11 +29,11 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/retry.h"
 #include "base/str.h"
 #include "db/budget.h"
 #include "db/db.h"
 #include "db/driver.h"
-#include "db/retry.h"
 
 struct bell_watch;
 struct coro_pool;

@@ -21,29 +21,6 @@ static enum err refuse(struct reading *r, const char *why)
 
 /* ---- pieces ---------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The byte at *at, which moves behind it; -1 for a percent sign that is none. */
-static int next_byte(struct str piece, size_t *at)
-{
-    const char c = piece.ptr[(*at)++];
-    int high, low;
-
-    if (c != '%')
-        return (unsigned char)c;
-    high = *at < piece.len ? hex_value(piece.ptr[*at]) : -1;
-    low = *at + 1 < piece.len ? hex_value(piece.ptr[*at + 1]) : -1;
-    *at += 2;
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 /* A piece decoded, and not longer than `most`. */
 static enum err decode(struct reading *r, struct str piece, size_t most, const char **ret_text)
 {
@@ -53,7 +30,7 @@ static enum err decode(struct reading *r, struct str piece, size_t most, const c
     if (!text)
         return E_NO_MEMORY;
     for (size_t at = 0; at < piece.len;) {
-        const int byte = next_byte(piece, &at);
+        const int byte = str_percent_byte(piece, &at);
 
         if (byte < ' ' || byte == 0x7f)
             return refuse(r, "a percent sign is followed by two hexadecimal digits, and control characters are none");

@@ -33,7 +33,12 @@
 enum { CLIENT_HOPS_MAX = 32 };
 
 /* The header that the trusted proxies write. */
-enum client_header { CLIENT_HEADER_ANY, CLIENT_HEADER_X_FORWARDED_FOR, CLIENT_HEADER_FORWARDED, CLIENT_HEADER_X_REAL_IP };
+enum client_header {
+    CLIENT_HEADER_ANY,
+    CLIENT_HEADER_X_FORWARDED_FOR,
+    CLIENT_HEADER_FORWARDED,
+    CLIENT_HEADER_X_REAL_IP
+};
 
 struct client_rule {
     const struct cidr_list *trusted;

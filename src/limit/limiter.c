@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "limit/client_address.h"
@@ -23,14 +24,23 @@ const char *limit_class_name(enum limit_class c)
     return c < LIMIT_CLASSES ? names[c] : "?";
 }
 
-void limiter_init(struct limiter *l, const struct limiter_conf *conf, struct limit_table *table, int worker)
+void limiter_init(struct limiter *l, const struct limiter_conf *conf, struct limit_table *table)
 {
-    *l = (struct limiter){ .conf = conf, .table = table, .worker = worker };
+    *l = (struct limiter){ .conf = conf, .table = table };
     l->rates[LIMIT_API] = conf->api;
     l->rates[LIMIT_LOGIN] = LOGIN_RATE;
     l->rates[LIMIT_ACCOUNT] = ACCOUNT_RATE;
     for (int c = 0; c < LIMIT_CLASSES; c++)
         limit_policy_init(&l->policies[c], &l->rates[c]);
+}
+
+void limiter_show(const struct limiter *l)
+{
+    const struct limit_stats stats = limit_table_stats(l->table);
+
+    metric_gauge_set(M_LIMIT_CLIENTS, (int64_t)stats.clients);
+    metric_gauge_set(M_LIMIT_CAPACITY, (int64_t)stats.capacity);
+    metric_gauge_set(M_LIMIT_EVICTIONS, (int64_t)stats.evictions);
 }
 
 /* ---- who is counted ------------------------------------------------------------- */
@@ -60,11 +70,17 @@ static enum limit_class class_of(const struct request *req)
 
 /* ---- how it is told --------------------------------------------------------------- */
 
+static const enum metric_counter refused[LIMIT_CLASSES] = {
+    [LIMIT_API] = M_LIMIT_REFUSED_API,
+    [LIMIT_LOGIN] = M_LIMIT_REFUSED_LOGIN,
+    [LIMIT_ACCOUNT] = M_LIMIT_REFUSED_ACCOUNT,
+};
+
 static void tell_operator(const struct request *req, enum limit_class c, const struct limit_verdict *v)
 {
     char text[ADDRESS_TEXT_SIZE];
 
-    metric_add(M_LIMIT_REFUSED_API + c, 1);
+    metric_add(refused[c], 1);
     if (!v->first_refusal)
         return;
     address_print(&req->client.address, text);
@@ -95,7 +111,7 @@ static bool admit(struct limiter *l, struct request *req, enum limit_class c, co
 {
     struct limit_verdict v;
 
-    limit_table_check(l->table, l->worker, key, &l->rates[c], clock_mono() / NS_PER_MS, &v);
+    limit_table_check(l->table, key, &l->rates[c], clock_mono() / NS_PER_MS, &v);
     req->lines = limit_lines(&l->policies[c], &v, &req->arena);
     if (v.allowed) {
         metric_add(M_LIMIT_ALLOWED, 1);

@@ -38,13 +38,15 @@ struct limiter {
     /* private */
     const struct limiter_conf *conf;
     struct limit_table        *table;     /* of the node, in shared memory         */
-    int                        worker;
     struct limit_rate          rates[LIMIT_CLASSES];
     struct limit_policy        policies[LIMIT_CLASSES];
 };
 
 /* `conf` and `table` outlive it. */
-void limiter_init(struct limiter *l, const struct limiter_conf *conf, struct limit_table *table, int worker);
+void limiter_init(struct limiter *l, const struct limiter_conf *conf, struct limit_table *table);
+
+/* Sets the gauges of the table; for one worker of a node, now and then. */
+void limiter_show(const struct limiter *l);
 
 /* The step; ctx is a struct limiter. Comes after the client's address is known,
  * and sees refused requests too (http_step.always). Adds the lines that tell the

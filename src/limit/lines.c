@@ -37,7 +37,7 @@ void limit_policy_init(struct limit_policy *p, const struct limit_rate *rate)
     p->len = b.len;
 }
 
-static void add_state(struct buf *b, const struct window_text *w, const struct limit_window_state *s, bool *first)
+static void add_state(struct buf *b, const struct window_text *w, const struct limit_quota *s, bool *first)
 {
     if (s->limit == 0)
         return;
@@ -51,7 +51,7 @@ static void add_state(struct buf *b, const struct window_text *w, const struct l
 }
 
 /* The window in which less is left; the one that is there. */
-static const struct limit_window_state *nearer(const struct limit_verdict *v)
+static const struct limit_quota *nearer(const struct limit_verdict *v)
 {
     if (v->minute.limit == 0)
         return &v->hour;
@@ -62,7 +62,7 @@ static const struct limit_window_state *nearer(const struct limit_verdict *v)
 
 struct str limit_lines(const struct limit_policy *p, const struct limit_verdict *v, struct arena *arena)
 {
-    const struct limit_window_state *near = nearer(v);
+    const struct limit_quota *near = nearer(v);
     char *room = arena_alloc(arena, LIMIT_LINES_SIZE);
     bool first = true;
     struct buf b;

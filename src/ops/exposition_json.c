@@ -83,10 +83,25 @@ static const struct counter_row cache_counters[] = {
 static const struct counter_row log_counters[] = { { "dropped_lines", M_LOG_DROPPED }, { NULL, 0 } };
 static const struct counter_row slow_counters[] = { { "dropped_records", M_SLOW_LOG_DROPPED }, { NULL, 0 } };
 
+static const struct gauge_row limit_gauges[] = {
+    { "clients", M_LIMIT_CLIENTS },
+    { "clients_max", M_LIMIT_CAPACITY },
+    { "evicted", M_LIMIT_EVICTIONS },
+    { NULL, 0 },
+};
+static const struct counter_row limit_counters[] = {
+    { "allowed", M_LIMIT_ALLOWED },
+    { "refused", M_LIMIT_REFUSED_API },
+    { "refused_login", M_LIMIT_REFUSED_LOGIN },
+    { "refused_account", M_LIMIT_REFUSED_ACCOUNT },
+    { NULL, 0 },
+};
+
 static const struct section sections[] = {
     { "pool", pool_gauges, pool_counters, pool_times },
     { "connections", connection_gauges, connection_counters, no_times },
     { "cache", cache_gauges, cache_counters, no_times },
+    { "limits", limit_gauges, limit_counters, no_times },
     { "access_log", no_gauges, log_counters, no_times },
     { "slow_log", no_gauges, slow_counters, no_times },
 };

@@ -24,10 +24,8 @@ struct text {
 
 /* --- families, samples, labels -------------------------------------------------- */
 
-static void family(struct text *t, const char *name, const char *type, const char *help)
+static void family(struct text *t, struct str base, const char *type, const char *help)
 {
-    struct str base = str_of(name);
-
     if (t->kind == EXPOSITION_OPENMETRICS && str_ends_with(base, STR("_total")))
         base.len -= STR("_total").len;
     buf_printf(t->out, "# HELP " STR_FMT " %s\n# TYPE " STR_FMT " %s\n", STR_ARG(base), help, STR_ARG(base), type);
@@ -123,17 +121,8 @@ static void histogram(struct text *t, const char *name, struct str labels, const
 
 /* --- the tables of base/metrics.h --------------------------------------------------- */
 
-static void write_counters(struct text *t)
-{
-    for (int i = 0; i < METRIC_COUNTER_COUNT; i++) {
-        const struct metric_info *info = &metric_counter_info[i];
-        family(t, info->name, "counter", info->help);
-        sample_uint(t, info->name, STR_EMPTY, t->snapshot->counters[i]);
-    }
-}
-
-/* A gauge's name may bring labels: `count{state="idle"}`. Rows of one family stand
- * together in the table, and the first of them introduces it. */
+/* A name may bring labels: `count{state="idle"}`. Rows of one family stand together
+ * in their table, and the first of them introduces it. */
 static struct str base_name(const struct metric_info *info)
 {
     struct str name = str_of(info->name);
@@ -142,9 +131,19 @@ static struct str base_name(const struct metric_info *info)
     return labels ? (struct str){ name.ptr, (size_t)(labels - name.ptr) } : name;
 }
 
-static bool is_first_of_family(int i)
+static bool is_first_of_family(const struct metric_info *table, int i)
 {
-    return i == 0 || !str_eq(base_name(&metric_gauge_info[i]), base_name(&metric_gauge_info[i - 1]));
+    return i == 0 || !str_eq(base_name(&table[i]), base_name(&table[i - 1]));
+}
+
+static void write_counters(struct text *t)
+{
+    for (int i = 0; i < METRIC_COUNTER_COUNT; i++) {
+        const struct metric_info *info = &metric_counter_info[i];
+        if (is_first_of_family(metric_counter_info, i))
+            family(t, base_name(info), "counter", info->help);
+        sample_uint(t, info->name, STR_EMPTY, t->snapshot->counters[i]);
+    }
 }
 
 /* A gauge that counts milliseconds is shown in seconds, the base unit. */
@@ -158,8 +157,8 @@ static void write_gauge(struct text *t, int i)
     char name[NAME_MAX_SIZE];
 
     (void)snprintf(name, sizeof(name), "%.*s%s", (int)kept, base.ptr, ms ? "_seconds" : "");
-    if (is_first_of_family(i))
-        family(t, name, "gauge", info->help);
+    if (is_first_of_family(metric_gauge_info, i))
+        family(t, str_of(name), "gauge", info->help);
     sample_double(t, ms ? name : info->name, STR_EMPTY, (double)t->snapshot->gauges[i] / (ms ? MS_PER_S : 1));
 }
 
@@ -173,7 +172,7 @@ static void write_histograms(struct text *t)
 {
     for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++) {
         const struct metric_info *info = &metric_histogram_info[i];
-        family(t, info->name, "histogram", info->help);
+        family(t, str_of(info->name), "histogram", info->help);
         histogram(t, info->name, STR_EMPTY, &t->snapshot->histograms[i]);
     }
 }
@@ -223,7 +222,7 @@ static void write_series(struct text *t, const struct series_family *f)
         if (row->kind != f->kind)
             continue;
         if (!begun)
-            family(t, f->name, "histogram", f->help);
+            family(t, str_of(f->name), "histogram", f->help);
         begun = true;
         buf_init_fixed(&labels, memory, sizeof(memory));
         f->label(t, row, &labels);
@@ -264,7 +263,7 @@ static void write_worker_family(struct text *t, const struct worker_family *f)
     char memory[LABELS_MAX];
     struct buf labels;
 
-    family(t, f->name, f->type, f->help);
+    family(t, str_of(f->name), f->type, f->help);
     for (size_t i = 0; i < t->snapshot->worker_count; i++) {
         const struct worker_view *w = &t->snapshot->workers[i];
         if (!f->shown(w))
@@ -277,7 +276,7 @@ static void write_worker_family(struct text *t, const struct worker_family *f)
 
 static void write_value(struct text *t, const char *name, const char *type, const char *help, double value)
 {
-    family(t, name, type, help);
+    family(t, str_of(name), type, help);
     sample_double(t, name, STR_EMPTY, value);
 }
 
@@ -306,9 +305,9 @@ static void write_build_info(struct text *t)
     struct buf labels;
 
     if (t->kind == EXPOSITION_OPENMETRICS)
-        family(t, "build", "info", "What is running");
+        family(t, STR("build"), "info", "What is running");
     else
-        family(t, "build_info", "gauge", "What is running");
+        family(t, STR("build_info"), "gauge", "What is running");
     buf_init_fixed(&labels, memory, sizeof(memory));
     label(&labels, "version", STR(SANAD_VERSION));
     sample_uint(t, "build_info", buf_view(&labels), 1);

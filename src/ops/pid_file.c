@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MODE = 0644, FOLDER_MODE = 0750, PATH_LIMIT = 4096 };
+enum { FILE_MODE = 0600, FOLDER_MODE = 0750, PATH_LIMIT = 4096 };
 
 static void make_folder(const char *path)
 {

@@ -18,6 +18,7 @@
 
 struct access_log;
 struct readiness;
+struct redis;
 
 struct worker_conf {
     struct cidr_list metrics_allow;      /* who may read /metrics                              */
@@ -30,6 +31,7 @@ struct worker {
     struct worker_conf         conf;
     struct coro_pool          *coros;
     struct db                 *db;
+    struct redis              *redis;        /* NULL: there is none, by the settings           */
     struct server             *server;
     struct access_log         *access_log;   /* NULL: none is kept                             */
     struct readiness          *readiness;    /* NULL: no dependency is watched                 */

@@ -30,7 +30,7 @@ static const char *const real_ip_headers[] = {
     "any", "x-forwarded-for", "forwarded", "x-real-ip", NULL /* enum real_ip_header_choice */
 };
 static const char *const web_schemes[] = { "http", "https", NULL };
-static const char *const redis_schemes[] = { "redis", "rediss", NULL };
+static const char *const redis_schemes[] = { "redis", "rediss", "unix", "redis+unix", NULL };
 
 #define PRIVATE_RANGES "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
 
@@ -108,19 +108,19 @@ const struct setting settings_table[] = {
       LIVE, GROUP_DB, "A request with more statements is logged; 0 is never" },
 
     { "RATE_LIMIT_ENABLED",         AT(SET_BOOL,    rate_limit_enabled),          "True",          0, 0, NULL,
-      LIVE | PLANNED, GROUP_LIMIT, "Limit how often one client may ask" },
+      LIVE, GROUP_LIMIT, "Limit how often one client may ask" },
     { "RATE_LIMIT_PER_MINUTE",      AT(SET_INT,     rate_limit_per_minute),       "60",            1, 1000000, NULL,
-      LIVE | PLANNED, GROUP_LIMIT, "Requests a minute of one address" },
-    { "RATE_LIMIT_PER_HOUR",        AT(SET_INT,     rate_limit_per_hour),         "1000",          1, 100000000, NULL,
-      LIVE | PLANNED, GROUP_LIMIT, "Requests an hour of one address" },
+      LIVE, GROUP_LIMIT, "Requests a minute of one address" },
+    { "RATE_LIMIT_PER_HOUR",        AT(SET_INT,     rate_limit_per_hour),         "1000",          1, 10000000, NULL,
+      LIVE, GROUP_LIMIT, "Requests an hour of one address" },
     { "RATE_LIMIT_USER_PER_MINUTE", AT(SET_INT,     rate_limit_user_per_minute),  "600",           1, 1000000, NULL,
       LIVE | PLANNED, GROUP_LIMIT, "Requests a minute of one signed-in user, wherever from" },
-    { "RATE_LIMIT_USER_PER_HOUR",   AT(SET_INT,     rate_limit_user_per_hour),    "10000",         1, 100000000, NULL,
+    { "RATE_LIMIT_USER_PER_HOUR",   AT(SET_INT,     rate_limit_user_per_hour),    "10000",         1, 10000000, NULL,
       LIVE | PLANNED, GROUP_LIMIT, "Requests an hour of one signed-in user, wherever from" },
     { "RATE_LIMIT_CLIENTS",         AT(SET_INT,     rate_limit_clients),          "100000",        1000, 10000000, NULL,
-      PLANNED, GROUP_LIMIT, "Clients remembered at once; the least recently seen goes first" },
+      0, GROUP_LIMIT, "Clients remembered at once; the least recently seen goes first" },
     { "RATE_LIMIT_ALLOW",           AT(SET_CIDRS,   rate_limit_allow),            "",              0, 64, NULL,
-      LIVE | PLANNED, GROUP_LIMIT, "Address ranges that are never limited" },
+      LIVE, GROUP_LIMIT, "Address ranges that are never limited" },
     { "TRUSTED_PROXIES",            AT(SET_CIDRS,   trusted_proxies),             "",              0, 64, NULL,
       LIVE, GROUP_LIMIT, "Address ranges of proxies that are believed when they say for whom they ask" },
     { "REAL_IP_HEADER",             AT(SET_CHOICE,  real_ip_header),              "any",           0, 0, real_ip_headers,

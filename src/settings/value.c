@@ -174,13 +174,19 @@ static int choice_of(const struct setting *row, struct str word)
     return -1;
 }
 
+/* A URL of these has a path and no host. */
+static bool names_socket(struct str scheme)
+{
+    return str_eq_nocase(scheme, STR("unix")) || str_eq_nocase(scheme, STR("redis+unix"));
+}
+
 static bool is_url(const struct setting *row, struct str text)
 {
     const size_t colon = str_find(text, ':', 0);
-    const struct str rest = str_slice(text, colon, text.len);
+    const struct str scheme = str_slice(text, 0, colon), rest = str_slice(text, colon, text.len);
 
-    return choice_of(row, str_slice(text, 0, colon)) >= 0 && str_starts_with(rest, STR("://")) &&
-           rest.len > STR("://").len && rest.ptr[STR("://").len] != '/' && str_find(text, ' ', 0) == text.len;
+    return choice_of(row, scheme) >= 0 && str_starts_with(rest, STR("://")) && rest.len > STR("://").len &&
+           (rest.ptr[STR("://").len] != '/' || names_socket(scheme)) && str_find(text, ' ', 0) == text.len;
 }
 
 static enum err read_url(const struct setting *row, struct str text, struct settings *s, void *member)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("SANAD_BIN") or ROOT / "build-test" / "sanad").resolve()
+LISTENER = BINARY.parent / "tests" / "lab" / "listener"
 LAB = BINARY.parent / "tests" / "lab" / "lab"      # the small application of tests/lab
 
 PATIENCE = 60                    # seconds: for what must happen, on however slow a machine

@@ -438,9 +438,9 @@ def test_demo__runs_while_the_service_does(serve):
 # -- serve --------------------------------------------------------------------------------------------------------------------
 
 def test_serve__says_what_it_ignores(serve):
-    server = serve(RATE_LIMIT_PER_MINUTE="5")
+    server = serve(RATE_LIMIT_USER_PER_MINUTE="5")
     told = [line for line in server.log().splitlines() if "does not act on" in line]
-    assert any("key=RATE_LIMIT_PER_MINUTE" in line for line in told) and len(told) <= 2
+    assert any("key=RATE_LIMIT_USER_PER_MINUTE" in line for line in told) and len(told) <= 2
 
 
 def test_serve__makes_the_database_for_its_user_only(tmp_path, serve):

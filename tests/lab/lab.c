@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "app/service.h"
+#include "base/coro.h"
 #include "base/json.h"
 #include "base/task.h"
 #include "db/transaction.h"
 #include "limit/client_address.h"
 #include "ops/exposition.h"
 #include "ops/health.h"
+#include "redis/redis.h"
 
 enum { TAG_COUNT = 1 << 0, TAG_FLAKY = 1 << 1, BIG_MAX = 64 * 1024 * 1024 };
 
@@ -285,6 +287,112 @@ static struct response whoami(struct request *req)
                                            c->via_proxy ? "true" : "false", c->hidden ? "true" : "false"));
 }
 
+static void write_value(struct json *j, const struct redis_value *v)
+{
+    if (v->kind == REDIS_INT) {
+        json_int(j, v->i);
+    } else if (v->kind == REDIS_TEXT) {
+        json_str(j, v->s);
+    } else if (v->kind == REDIS_ARRAY) {
+        json_array(j);
+        for (size_t i = 0; i < v->count; i++)
+            write_value(j, redis_item(v, i));
+        json_array_end(j);
+    } else {
+        json_null(j);
+    }
+}
+
+/* What came of a command, and how long it took: never an error to the client. */
+static struct response told(struct request *req, enum err e, const struct redis_value *v, mono_ns since)
+{
+    struct json j;
+    struct buf out;
+
+    buf_init_arena(&out, &req->arena, BIG_MAX);
+    json_init(&j, &out);
+    json_object(&j);
+    json_member_str(&j, "result", str_of(err_name(e)));
+    json_member_double(&j, "ms", (double)(clock_mono() - since) / NS_PER_MS);
+    json_key(&j, STR("value"));
+    write_value(&j, v);
+    json_object_end(&j);
+    return buf_ok(&out) ? response_json(200, buf_view(&out)) : problem_err(req, out.err);
+}
+
+/* Any command of up to three words, the second of which is a key. */
+static struct response redis_command(struct request *req)
+{
+    const struct redis_arg args[] = { RA_STR(req->args[0].s), RA_KEY(req->args[1].s), RA_STR(req->args[2].s) };
+    const size_t count = req->args[2].given ? 3 : req->args[1].given ? 2 : 1;
+    struct redis_value v = { .kind = REDIS_NIL };
+    const mono_ns since = clock_mono();
+    const enum err e = redis_call(request_worker(req)->redis, &(struct redis_command){ .args = args, .count = count },
+                                  &req->arena, &v);
+
+    return told(req, e, &v, since);
+}
+
+static const struct redis_script count_up = {
+    "count_up",
+    "local n = redis.call('INCRBY', KEYS[1], ARGV[1]) return { n, 'of', { KEYS[1] } }",
+};
+
+static struct response redis_function(struct request *req)
+{
+    struct redis *r = request_worker(req)->redis;
+    struct redis_value v = { .kind = REDIS_NIL };
+    const mono_ns since = clock_mono();
+    enum err e = redis_add_script(r, &count_up);
+
+    if (e == OK)
+        e = redis_call(r, REDIS_EVAL(&count_up, RA_KEY(req->args[0].s), RA_INT(2)), &req->arena, &v);
+    return told(req, e, &v, since);
+}
+
+/* Commands that are under way at once; the last one wakes the handler. */
+struct volley {
+    int left, good;
+    struct coro *waiter;
+};
+
+static void on_hit(void *arg, enum err e, const struct redis_value *v)
+{
+    struct volley *volley = arg;
+
+    volley->good += e == OK && v->kind == REDIS_INT;
+    if (--volley->left == 0)
+        coro_wake(volley->waiter, OK);
+}
+
+static struct response redis_volley(struct request *req)
+{
+    struct redis *r = request_worker(req)->redis;
+    struct volley volley = { .waiter = coro_self() };
+
+    for (int64_t i = 0; i < req->args[0].i && i < 10000; i++)
+        volley.left += redis_send(r, REDIS_COMMAND(RA_TEXT("INCR"), RA_KEY(STR("volley"))), on_hit, &volley) == OK;
+    if (volley.left > 0 && coro_wait_firmly() != OK) /* firmly: they know our memory */
+        volley.good = 0;
+    return number(req, volley.good);
+}
+
+static struct response redis_state(struct request *req)
+{
+    const struct redis *r = request_worker(req)->redis;
+    struct json j;
+    struct buf out;
+
+    buf_init_arena(&out, &req->arena, BIG_MAX);
+    json_init(&j, &out);
+    json_object(&j);
+    json_member_bool(&j, "up", redis_is_up(r));
+    json_member_str(&j, "why", str_of(redis_why_away(r)));
+    json_member_int(&j, "away_ms", redis_away_ms(r));
+    json_object_end(&j);
+    return buf_ok(&out) ? response_json(200, buf_view(&out)) : problem_err(req, out.err);
+}
+
 static struct response crash(struct request *req)
 {
     (void)req;
@@ -309,6 +417,16 @@ static const struct param transfer_args[] = {
 static const struct param times[] = {
     { .name = "times", .kind = PARAM_INT, .min = 0, .max = 100000000, .fallback = 0, .help = "how often" },
     { .name = NULL }
+};
+
+static const struct param redis_words[] = {
+    { .name = "command", .kind = PARAM_TEXT, .min = 1, .max = 100, .help = "of Redis" },
+    { .name = "key", .kind = PARAM_TEXT, .min = 1, .max = 1000, .help = "its key" },
+    { .name = "value", .kind = PARAM_TEXT, .min = 0, .max = 8000, .help = "its value" },
+    { .name = NULL }
+};
+static const struct param redis_key[] = {
+    { .name = "key", .kind = PARAM_TEXT, .min = 1, .max = 100, .help = "a counter" }, { .name = NULL }
 };
 
 enum { PROBE = ROUTE_INLINE | ROUTE_UNGATED };
@@ -336,6 +454,10 @@ static const struct route routes[] = {
     { HTTP_GET,  "/big",          big,          0,            0, 0, 0,         bytes,          "" },
     { HTTP_GET,  "/big/inline",   big,          ROUTE_INLINE, 0, 0, 0,         bytes,          "" },
     { HTTP_GET,  "/whoami",       whoami,       ROUTE_INLINE, 0, 0, 0,         NULL,           "" },
+    { HTTP_GET,  "/redis",        redis_command, 0,           0, 0, 0,         redis_words,    "" },
+    { HTTP_GET,  "/redis/function", redis_function, 0,        0, 0, 0,         redis_key,      "" },
+    { HTTP_GET,  "/redis/volley", redis_volley, 0,            0, 0, 0,         times,          "" },
+    { HTTP_GET,  "/redis/state",  redis_state,  PROBE,        0, 0, 0,         NULL,           "" },
     { HTTP_GET,  "/crash",        crash,        0,            0, 0, 0,         NULL,           "" },
 };
 /* clang-format on */

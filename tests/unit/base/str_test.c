@@ -242,6 +242,23 @@ static void test_utf8_sequence__gives_the_length(void **state)
     assert_int_equal(utf8_sequence(end, end), 0);
 }
 
+static void test_str_percent_byte__decodes_and_moves(void **state)
+{
+    const struct str good = STR("a%20%fF%41");
+    const int bytes[] = { 'a', ' ', 0xff, 'A' };
+    static const char *const bad[] = { "%", "%4", "%g0", "%0g", "%%4" };
+    size_t at = 0;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+        assert_int_equal(str_percent_byte(good, &at), bytes[i]);
+    assert_int_equal(at, good.len);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        at = 0;
+        assert_int_equal(str_percent_byte(str_of(bad[i]), &at), -1);
+    }
+}
+
 static void test_str_eq_secret__compares_like_str_eq(void **state)
 {
     (void)state;
@@ -269,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_str_is_utf8__accepts_the_ends_of_each_range),
         cmocka_unit_test(test_str_is_utf8__refuses_all_that_rfc_3629_does),
         cmocka_unit_test(test_utf8_sequence__gives_the_length),
+        cmocka_unit_test(test_str_percent_byte__decodes_and_moves),
         cmocka_unit_test(test_str_eq_secret__compares_like_str_eq),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

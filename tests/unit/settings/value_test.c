@@ -157,7 +157,9 @@ static void test_value_read__takes_a_url_of_a_known_scheme(void **state)
     assert_string_equal(s.public_url.ptr, "https://sanad.example/x");
     ASSERT_REFUSED("PUBLIC_URL", "sanad.example", "ftp://x", "https:/x", "https://", "http:///x", "http://a b",
                    "javascript:1");
-    ASSERT_REFUSED("REDIS_URL", "", "http://localhost");
+    ASSERT_REFUSED("REDIS_URL", "", "http://localhost", "redis:///0", "unix:/run/redis.sock", "unix://");
+    assert_int_equal(read_as("REDIS_URL", "unix:///run/redis.sock?db=3"), OK);
+    assert_int_equal(read_as("REDIS_URL", "redis+unix://u:p@/run/redis.sock"), OK);
 }
 
 static void test_value_read__trims_the_pieces_of_a_list(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "db/retry.h"
+#include "base/retry.h"
 
 #include "base/random.h"
 
@@ -15,11 +15,11 @@ double retry_jitter(double value)
 bool retry_failed(struct retry *r, mono_ns now)
 {
     const unsigned doublings = r->failures < DOUBLINGS_MAX ? r->failures : DOUBLINGS_MAX;
-    const int64_t ms = (int64_t)FIRST_MS << doublings;
+    const int64_t ms = (int64_t)FIRST_MS << doublings, most = r->most_ms > 0 ? r->most_ms : MOST_MS;
 
     if (!retry_due(r, now))
         return false;
     r->failures++;
-    r->at = now + (mono_ns)(retry_jitter((double)(ms < MOST_MS ? ms : MOST_MS)) * NS_PER_MS);
+    r->at = now + (mono_ns)(retry_jitter((double)(ms < most ? ms : most)) * NS_PER_MS);
     return r->failures == 1;
 }

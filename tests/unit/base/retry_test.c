@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "db/retry.h"
+#include "base/retry.h"
 
 static void test_failed__pause_doubles_up_to_half_a_minute(void **state)
 {
@@ -20,6 +20,21 @@ static void test_failed__pause_doubles_up_to_half_a_minute(void **state)
         wanted = wanted * 2 < 30 * (mono_ns)NS_PER_S ? wanted * 2 : 30 * (mono_ns)NS_PER_S;
         now = r.at;
     }
+}
+
+static void test_failed__pause_has_the_callers_own_bound(void **state)
+{
+    struct retry r = { .most_ms = 250 };
+    mono_ns now = 0;
+    (void)state;
+
+    for (int i = 0; i < 20; i++) {
+        retry_failed(&r, now);
+        assert_true(r.at - now <= 275 * (mono_ns)NS_PER_MS);
+        now = r.at;
+    }
+    retry_failed(&r, now);
+    assert_true(r.at - now >= 225 * (mono_ns)NS_PER_MS);
 }
 
 static void test_failed__together_counts_once(void **state)
@@ -50,6 +65,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failed__pause_doubles_up_to_half_a_minute),
+        cmocka_unit_test(test_failed__pause_has_the_callers_own_bound),
         cmocka_unit_test(test_failed__together_counts_once),
         cmocka_unit_test(test_due__when_the_pause_is_over),
     };

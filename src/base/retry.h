@@ -11,6 +11,7 @@
 struct retry {
     unsigned failures; /* in a row; attempts that fail together count once */
     mono_ns at;        /* no attempt before that                           */
+    int64_t most_ms;   /* the longest pause; 0: half a minute              */
 };
 
 /* An attempt failed. Whether it is the first in a row. */
