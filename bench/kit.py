@@ -115,11 +115,12 @@ def parse_wrk(text):
             "errors": errors + (int(refused.group(1)) if refused else 0)}
 
 
-def wrk(port, path, seconds, cores=None, connections=CONNECTIONS):
+def wrk(port, path, seconds, cores=None, connections=CONNECTIONS, script=None):
     """requests a second, median and 99th percentile latency in ms, and what went wrong."""
     cores = cores or CORES
     command = ["taskset", "-c", ",".join(map(str, cores)), "wrk", f"-t{min(len(cores), connections)}", f"-c{connections}",
-               f"-d{seconds}s", "--timeout", "10s", "--latency", f"http://127.0.0.1:{port}{path}"]
+               f"-d{seconds}s", "--timeout", "10s", "--latency", *(["-s", script] if script else []),
+               f"http://127.0.0.1:{port}{path}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise NotMeasured(f"wrk: {done.stderr.strip()[-200:]}")

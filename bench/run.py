@@ -79,7 +79,7 @@ class Bench:
 
     # -- peers -------------------------------------------------------------------
 
-    def nginx(self, body, cores=None, workers=1):
+    def nginx(self, body, cores=None, workers=1, http_lines="", server_lines=""):
         port, folder = free_port(), Path(tempfile.mkdtemp(dir=self.folder))
         served = folder / "www" / TEMPLATES.lstrip("/")
         served.parent.mkdir(parents=True)
@@ -95,7 +95,8 @@ class Bench:
                 open_file_cache max=100 inactive=600s; open_file_cache_valid 600s;
                 client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
                 uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-                server {{ listen 127.0.0.1:{port} backlog=2048 reuseport; root {folder}/www; }}
+                {http_lines}
+                server {{ listen 127.0.0.1:{port} backlog=2048 reuseport; root {folder}/www; {server_lines} }}
             }}""")
         process = Process(["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"] +
                           (["-g", "user root;"] if os.geteuid() == 0 else []), folder, cores=cores)
@@ -185,6 +186,40 @@ class Bench:
                                  f"{told['page 1']['rate'] / told[name]['rate']:.2f} x", told[name]["errors"]])
         self.table(title, ["page", "connections", "requests/s", "p50", "p99", "cost against page 1", "errors"], rows,
                    f"{DEEP_LIMIT} rows a page of {CERTIFICATES:,} certificates, SQLite, CACHE_ENABLED=False. Goal: below 1.2 x.")
+
+    # -- the limiter ---------------------------------------------------------------
+
+    def limiter(self, title, server_cores, load_cores):
+        """As many addresses as connections, in turn, none of which ever asks too often."""
+        script = self.folder / "addresses.lua"
+        script.write_text("""
+            local requests, at = {}, 0
+            function init()
+                for i = 1, 500 do
+                    local address = string.format("10.%d.%d.%d", i % 7, math.floor(i / 250), i % 250)
+                    requests[i] = wrk.format("GET", nil, { ["X-Forwarded-For"] = address })
+                end
+            end
+            function request()
+                at = at % #requests + 1
+                return requests[at]
+            end""")
+        on = {"RATE_LIMIT_ENABLED": "True", "RATE_LIMIT_PER_MINUTE": 1000000, "RATE_LIMIT_PER_HOUR": 10000000,
+              "TRUSTED_PROXIES": "127.0.0.1"}
+        zone = "limit_req_zone $http_x_forwarded_for zone=a:10m rate=100000r/s;"
+        with self.ours(server_cores, 1) as off, self.ours(server_cores, 1, TRUSTED_PROXIES="127.0.0.1") as proxied, \
+                self.ours(server_cores, 1, **on) as limited:
+            _, body = whole_response(off.port, TEMPLATES)
+            with self.nginx(body, server_cores) as free, \
+                    self.nginx(body, server_cores, 1, zone, "limit_req zone=a burst=100000 nodelay;") as throttled:
+                ports = {"sanad, limiter on": limited.port, "sanad, limiter off": off.port,
+                         "sanad, limiter off, address looked up": proxied.port,
+                         "nginx, limit_req on": throttled.port, "nginx, limit_req off": free.port}
+                told = self.rotated({name: lambda seconds, port=port: wrk(port, TEMPLATES, seconds, load_cores, script=script)
+                                     for name, port in ports.items()})
+        self.table(title, ["server", "requests/s", "p50", "p99", "limiter on against it", "errors"],
+                   compared(told, "sanad, limiter on"),
+                   "The cached templates list to 500 addresses in turn, told by X-Forwarded-For. Goal: at most 3 % slower than off.")
 
     # -- 3: the Python stack -----------------------------------------------------
 
@@ -292,6 +327,7 @@ class Bench:
             self.attempt(f"Cached templates list, {CONNECTIONS} connections, all {len(CORES)} cores shared with the load",
                          self.cached, None, None, len(CORES))
             self.attempt("Uncached public page from SQLite, server on one core", self.uncached, one, others)
+            self.attempt("Limiter, server on one core", self.limiter, one, others)
         else:
             self.table("Throughput", [], [], "not measured: server and load need a core each, and there is one")
         self.attempt(f"Against the Python stack, {CONNECTIONS} connections, all {len(CORES)} cores", self.seed_stack, len(CORES))
@@ -303,7 +339,12 @@ class Bench:
         self.attempt("MariaDB", lambda _: OnMariaDB(self).measure())
 
 
-PARTS = {"mariadb": Bench.mariadb}
+    def limits(self):
+        self.fill()
+        self.attempt("Limiter, server on one core", self.limiter, CORES[:1], CORES[1:])
+
+
+PARTS = {"mariadb": Bench.mariadb, "limits": Bench.limits}
 
 
 # -- small things --------------------------------------------------------------------------------------------------
