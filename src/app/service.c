@@ -315,13 +315,16 @@ static bool prepare(struct node *n)
 /* Whether it names a Redis that we can speak to; each worker reads it for itself. */
 static bool check_redis_url(const struct settings *s)
 {
+    const char *why = err_text(E_NO_MEMORY);
     struct redis_conf conf;
     struct arena arena;
     enum err e = OK;
 
     arena_init(&arena, REDIS_CONF_BYTES);
     if (s->redis_enabled)
-        e = service_redis_conf(s, &arena, &conf);
+        e = service_redis_conf(s, &arena, &conf, &why);
+    if (e != OK)
+        log_text(LOG_ERROR, "REDIS_URL cannot be used: %s", why);
     arena_done(&arena);
     return e == OK;
 }

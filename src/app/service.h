@@ -16,6 +16,7 @@
 #include "http/request.h"
 #include "http/route.h"
 #include "ops/worker.h"
+#include "redis/conf.h"
 #include "settings/settings.h"
 
 struct static_root;
@@ -69,3 +70,8 @@ struct db_conf service_db_conf(const struct settings *s);
 
 /* The same for a look: a single connection, of which the log says nothing. */
 struct db_conf service_probe_conf(const struct settings *s);
+
+/* What REDIS_URL says; its texts are in the arena. A refusal has a sentence in *ret_why,
+ * without what the URL holds. */
+MUSTCHECK enum err service_redis_conf(const struct settings *s, struct arena *a, struct redis_conf *ret_conf,
+                                      const char **ret_why);

@@ -31,9 +31,6 @@ struct node {
  * file descriptors leaves. */
 int service_connections(const struct settings *s);
 
-/* What REDIS_URL says; a refusal is logged, without what it holds. */
-MUSTCHECK enum err service_redis_conf(const struct settings *s, struct arena *a, struct redis_conf *ret_conf);
-
 /* The life of a worker; `arg` is the node. */
 int service_worker_main(void *arg, const struct worker_seat *seat);
 

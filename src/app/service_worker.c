@@ -17,6 +17,7 @@
 #include "http/server.h"
 #include "http/static_files.h"
 #include "limit/client_address.h"
+#include "limit/cluster.h"
 #include "limit/limiter.h"
 #include "ops/access_log.h"
 #include "ops/gate.h"
@@ -180,11 +181,13 @@ static int open_database(struct keeper *k, const struct worker_seat *seat)
 /* One that is away is no reason not to start. */
 static int open_redis(struct keeper *k, const struct worker_seat *seat)
 {
+    const char *why;
+
     (void)seat;
     if (!k->node->settings->redis_enabled)
         return 0;
-    if (service_redis_conf(k->node->settings, &k->texts, &k->redis_conf) != OK)
-        return UV_EINVAL;
+    if (service_redis_conf(k->node->settings, &k->texts, &k->redis_conf, &why) != OK)
+        return UV_EINVAL; /* the master has read it, too, and has said why */
     k->worker.redis = redis_new(&k->redis_conf);
     return k->worker.redis ? 0 : UV_ENOMEM;
 }
@@ -213,7 +216,9 @@ static int open_limiter(struct keeper *k, const struct worker_seat *seat)
         .api = { (uint32_t)s->rate_limit_per_minute, (uint32_t)s->rate_limit_per_hour },
         .allow = &s->rate_limit_allow,
     };
-    limiter_init(&k->limiter, &k->limiter_conf, k->node->limits);
+    if (k->worker.redis && limit_cluster_init(k->worker.redis) != OK)
+        return UV_ENOMEM;
+    limiter_init(&k->limiter, &k->limiter_conf, k->node->limits, k->worker.redis);
     return 0;
 }
 

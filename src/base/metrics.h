@@ -44,6 +44,7 @@
     X(M_DB_REPEATED,       "db_client_repeated_transactions_total",    "Transactions run again because the database undid them") \
     X(M_SLOW_LOG_DROPPED,  "slow_log_dropped_total",                   "Records of SLOW_LOG dropped because the file could not be written") \
     X(M_LIMIT_ALLOWED,     "rate_limit_allowed_total",                 "Requests that were counted and let through") \
+    X(M_LIMIT_ALONE,       "rate_limit_fallbacks_total",               "Requests that this node decided alone because Redis did not answer") \
     X(M_LIMIT_REFUSED_API, "rate_limit_refused_total{class=\"api\"}", "Requests answered 429, by class of route") \
     X(M_LIMIT_REFUSED_LOGIN, "rate_limit_refused_total{class=\"login\"}", "Requests answered 429, by class of route") \
     X(M_LIMIT_REFUSED_ACCOUNT, "rate_limit_refused_total{class=\"account\"}", "Requests answered 429, by class of route") \

@@ -198,6 +198,7 @@ static int check(const struct settings *s)
     if (!app)
         return CLI_FAILED;
     check_database(&f, s, app);
+    check_redis(&f, s);
     check_port(&f, s);
     check_descriptors(&f, s);
     check_secret(&f, s);

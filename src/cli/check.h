@@ -22,3 +22,6 @@ void check_server(struct findings *f, const struct settings *s, const struct app
 
 /* Migrations and indexes of a database that answers. */
 void check_schema(struct findings *f, struct db *db, const struct application *app);
+
+/* Whether Redis answers, if it is to be used. */
+void check_redis(struct findings *f, const struct settings *s);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "limit/client_address.h"
+#include "limit/cluster.h"
 
 /* What is not set by settings. */
 static const struct limit_rate LOGIN_RATE = { .per_minute = 5 };
@@ -24,9 +25,9 @@ const char *limit_class_name(enum limit_class c)
     return c < LIMIT_CLASSES ? names[c] : "?";
 }
 
-void limiter_init(struct limiter *l, const struct limiter_conf *conf, struct limit_table *table)
+void limiter_init(struct limiter *l, const struct limiter_conf *conf, struct limit_table *table, struct redis *redis)
 {
-    *l = (struct limiter){ .conf = conf, .table = table };
+    *l = (struct limiter){ .conf = conf, .table = table, .redis = redis };
     l->rates[LIMIT_API] = conf->api;
     l->rates[LIMIT_LOGIN] = LOGIN_RATE;
     l->rates[LIMIT_ACCOUNT] = ACCOUNT_RATE;
@@ -105,21 +106,74 @@ static struct response refusal(struct request *req, const struct limit_verdict *
     return res;
 }
 
-/* Counts it; false, with the answer in *res, when it is one too many. */
-static bool admit(struct limiter *l, struct request *req, enum limit_class c, const struct limit_key *key,
-                  struct response *res)
-{
-    struct limit_verdict v;
+/* ---- the decision ------------------------------------------------------------------- */
 
-    limit_table_check(l->table, key, &l->rates[c], clock_mono() / NS_PER_MS, &v);
-    req->lines = limit_lines(&l->policies[c], &v, &req->arena);
-    if (v.allowed) {
+/* A request that is decided; in its arena, as it may have to wait for Redis. */
+struct decision {
+    struct limiter *limiter;
+    struct request *req;
+    enum limit_class class;
+    struct limit_key key;
+};
+
+static int64_t now_ms(void) { return clock_mono() / NS_PER_MS; }
+
+/* By what this node knows. */
+static void decide_here(const struct decision *d, struct limit_verdict *v)
+{
+    limit_table_check(d->limiter->table, &d->key, &d->limiter->rates[d->class], now_ms(), v);
+}
+
+/* All nodes have decided: this one's table takes note, to be able to go on alone. */
+static void take_note(const struct decision *d, struct limit_verdict *v)
+{
+    if (v->allowed)
+        limit_table_note(d->limiter->table, &d->key, &d->limiter->rates[d->class], now_ms());
+    else
+        v->first_refusal = limit_table_note_refusal(d->limiter->table, &d->key, now_ms());
+}
+
+/* False, with the answer in *res, when it is one too many. */
+static bool conclude(const struct decision *d, const struct limit_verdict *v, struct response *res)
+{
+    d->req->lines = limit_lines(&d->limiter->policies[d->class], v, &d->req->arena);
+    if (v->allowed) {
         metric_add(M_LIMIT_ALLOWED, 1);
         return true;
     }
-    tell_operator(req, c, &v);
-    *res = refusal(req, &v);
+    tell_operator(d->req, d->class, v);
+    *res = refusal(d->req, v);
     return false;
+}
+
+static void on_cluster(void *arg, enum err e, const struct redis_value *answer)
+{
+    const struct decision *d = arg;
+    struct limit_verdict v;
+    struct response res;
+
+    if (e == OK && limit_cluster_read(answer, &d->limiter->rates[d->class], &v)) {
+        take_note(d, &v);
+    } else {
+        metric_add(M_LIMIT_ALONE, 1);
+        decide_here(d, &v);
+    }
+    request_resume(d->req, conclude(d, &v, &res) ? NULL : &res);
+}
+
+/* Whether Redis will decide; then on_cluster() goes on. */
+static bool ask_cluster(const struct decision *d)
+{
+    struct redis *r = d->limiter->redis;
+    struct decision *kept;
+
+    if (!r || !redis_is_up(r))
+        return false;
+    kept = arena_new(&d->req->arena, struct decision);
+    if (!kept)
+        return false;
+    *kept = *d;
+    return limit_cluster_check(r, &d->key, &d->limiter->rates[d->class], on_cluster, kept) == OK;
 }
 
 /* ---- the step ---------------------------------------------------------------------- */
@@ -127,18 +181,31 @@ static bool admit(struct limiter *l, struct request *req, enum limit_class c, co
 enum step_result limit_step(void *ctx, struct request *req, struct response *res)
 {
     struct limiter *l = ctx;
-    const enum limit_class c = class_of(req);
-    struct limit_key key;
+    struct decision d = { .limiter = l, .req = req, .class = class_of(req) };
+    struct limit_verdict v;
 
-    if (!l->conf->enabled || c == LIMIT_NONE || client_in(&req->client, l->conf->allow))
+    if (!l->conf->enabled || d.class == LIMIT_NONE || client_in(&req->client, l->conf->allow))
         return STEP_NEXT;
-    key = key_of_client(c, req);
-    return admit(l, req, c, &key, res) ? STEP_NEXT : STEP_ANSWERED;
+    d.key = key_of_client(d.class, req);
+    if (ask_cluster(&d))
+        return STEP_PARKED;
+    if (l->redis)
+        metric_add(M_LIMIT_ALONE, 1);
+    decide_here(&d, &v);
+    return conclude(&d, &v, res) ? STEP_NEXT : STEP_ANSWERED;
 }
 
 bool limiter_account(struct limiter *l, struct request *req, struct str account, struct response *res)
 {
-    const struct limit_key key = key_of_account(account);
+    const struct decision d = { .limiter = l, .req = req, .class = LIMIT_ACCOUNT, .key = key_of_account(account) };
+    const struct limit_rate *rate = &l->rates[LIMIT_ACCOUNT];
+    struct limit_verdict v;
 
-    return !l->conf->enabled || admit(l, req, LIMIT_ACCOUNT, &key, res);
+    if (!l->conf->enabled)
+        return true;
+    if (l->redis && limit_cluster_call(l->redis, &d.key, rate, &req->arena, &v) == OK)
+        take_note(&d, &v);
+    else
+        decide_here(&d, &v);
+    return conclude(&d, &v, res);
 }

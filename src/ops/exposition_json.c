@@ -91,17 +91,30 @@ static const struct gauge_row limit_gauges[] = {
 };
 static const struct counter_row limit_counters[] = {
     { "allowed", M_LIMIT_ALLOWED },
+    { "fallbacks", M_LIMIT_ALONE },
     { "refused", M_LIMIT_REFUSED_API },
     { "refused_login", M_LIMIT_REFUSED_LOGIN },
     { "refused_account", M_LIMIT_REFUSED_ACCOUNT },
     { NULL, 0 },
 };
 
+static const struct gauge_row redis_gauges[] = { { "up", M_REDIS_UP }, { NULL, 0 } };
+static const struct counter_row redis_counters[] = {
+    { "errors", M_REDIS_ERRORS },
+    { "timeouts", M_REDIS_TIMEOUTS },
+    { "unavailable", M_REDIS_UNAVAILABLE },
+    { "reconnects", M_REDIS_RECONNECTS },
+    { "messages", M_REDIS_MESSAGES },
+    { NULL, 0 },
+};
+static const struct time_row redis_times[] = { { "answer", M_REDIS_TIME }, { NULL, 0 } };
+
 static const struct section sections[] = {
     { "pool", pool_gauges, pool_counters, pool_times },
     { "connections", connection_gauges, connection_counters, no_times },
     { "cache", cache_gauges, cache_counters, no_times },
     { "limits", limit_gauges, limit_counters, no_times },
+    { "redis", redis_gauges, redis_counters, redis_times },
     { "access_log", no_gauges, log_counters, no_times },
     { "slow_log", no_gauges, slow_counters, no_times },
 };

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "ops/worker.h"
+#include "redis/redis.h"
 
 enum { HEALTH_BODY_MAX = 4096 };
 
@@ -92,6 +93,23 @@ static void check_database(struct json *j, const struct health_finding *found)
     end_check(j, found->at);
 }
 
+/* Without Redis the node does all of its work, and counts and caches for itself. */
+static enum health_status redis_status(const struct worker *w)
+{
+    return !w->redis || redis_is_up(w->redis) ? HEALTH_PASS : HEALTH_WARN;
+}
+
+static void check_redis(struct json *j, const struct worker *w)
+{
+    begin_check(j, "redis:connection", "datastore", redis_status(w));
+    if (!redis_is_up(w->redis)) {
+        json_member_double(j, "observedValue", (double)redis_away_ms(w->redis) / MS_PER_S);
+        json_member_str(j, "observedUnit", STR("s"));
+        json_member_str(j, "output", STR("Redis is away; limits and cache are this node's own"));
+    }
+    end_check(j, clock_wall());
+}
+
 static struct health_finding database_finding(const struct worker *w)
 {
     return w->readiness ? readiness_database(w->readiness) : (struct health_finding){ .observed_ms = -1 };
@@ -102,7 +120,8 @@ struct response health_ready(struct request *req)
     const struct worker *w = req->app;
     const enum worker_state state = slot_state(worker_slot_of(w));
     const struct health_finding database = database_finding(w);
-    const struct status_row *overall = &status_rows[worse(worker_status(state), database.status)];
+    const enum health_status inner = worse(worker_status(state), redis_status(w));
+    const struct status_row *overall = &status_rows[worse(inner, database.status)];
     struct buf body;
     struct json j;
 
@@ -116,6 +135,8 @@ struct response health_ready(struct request *req)
     check_worker(&j, state);
     if (w->readiness)
         check_database(&j, &database);
+    if (w->redis)
+        check_redis(&j, w);
     json_object_end(&j);
     json_object_end(&j);
     return buf_ok(&body) ? answer(overall->http, "application/health+json", &body) : problem_err(req, body.err);

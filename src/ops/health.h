@@ -8,7 +8,8 @@
  * way out, and its database answered lately. A request never waits for that: a
  * coroutine asks once a second and leaves what it heard in a struct readiness.
  * A database that is only busy (all its connections lent out) is a warning: to
- * take a busy node out of rotation would only make the next one busier.
+ * take a busy node out of rotation would only make the next one busier. So is a
+ * Redis that is away.
  */
 #pragma once
 

@@ -129,10 +129,10 @@ const struct setting settings_table[] = {
       0, GROUP_LIMIT, "Trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2" },
 
     { "REDIS_ENABLED",              AT(SET_BOOL,    redis_enabled),               "False",         0, 0, NULL,
-      PLANNED, GROUP_REDIS, "Share limits and cache with other nodes through Redis" },
+      0, GROUP_REDIS, "Share limits and cache with other nodes through Redis" },
     { "REDIS_URL",                  AT(SET_URL,     redis_url),
       "redis://localhost:6379/0", 0, 1024, redis_schemes,
-      SECRET_INSIDE | NOT_EMPTY | PLANNED, GROUP_REDIS, "Where Redis is" },
+      SECRET_INSIDE | NOT_EMPTY, GROUP_REDIS, "Where Redis is" },
 
     { "CACHE_ENABLED",              AT(SET_BOOL,    cache_enabled),               "True",          0, 0, NULL,
       0, GROUP_CACHE, "Keep responses that are the same for everybody" },

@@ -5,7 +5,7 @@
         with Lab(tmp_path, redis.settings()) as lab:
             redis.kill()
 
-It keeps nothing on disk. `options` are those of redis.conf. The socket and the
+It keeps nothing on disk. `options` are those of redis.conf, and go before those of a file `config`. The socket and the
 port stay the same when it is started again. Leaving the block ends the server by
 its process id; its log stays in the folder.
 """
@@ -30,8 +30,9 @@ def available():
 
 
 class Redis:
-    def __init__(self, folder, **options):
+    def __init__(self, folder, config=None, **options):
         self.folder = Path(folder)
+        self.config = [str(config)] if config else []
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_path = self.folder / "redis.log"
         self.port = free_port()
@@ -53,7 +54,7 @@ class Redis:
         options = {"port": self.port, "bind": "127.0.0.1", "unixsocket": self.socket, "save": "", "appendonly": "no",
                    "dir": self._run.name, "logfile": self.log_path, **self.options}
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-        self.process = subprocess.Popen(["redis-server", *words], executable=SERVER, env=ENVIRONMENT, cwd=self.folder,
+        self.process = subprocess.Popen(["redis-server", *self.config, *words], executable=SERVER, env=ENVIRONMENT, cwd=self.folder,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         start_new_session=True)
         atexit.register(self.kill)

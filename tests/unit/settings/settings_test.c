@@ -299,9 +299,9 @@ static void test_settings_planned__lists_what_somebody_set(void **state)
     size_t at = 0;
     (void)state;
 
-    assert_int_equal(LOAD("REDIS_ENABLED=1\nPORT=1", { "PUBLIC_URL=https://x.example", NULL }), OK);
+    assert_int_equal(LOAD("RATE_LIMIT_USER_PER_HOUR=5\nPORT=1", { "PUBLIC_URL=https://x.example", NULL }), OK);
     assert_string_equal(settings_planned(&s, &at)->key, "PUBLIC_URL");
-    assert_string_equal(settings_planned(&s, &at)->key, "REDIS_ENABLED");
+    assert_string_equal(settings_planned(&s, &at)->key, "RATE_LIMIT_USER_PER_HOUR");
     assert_null(settings_planned(&s, &at));
     assert_null(settings_planned(&s, &at));
 }
