@@ -100,12 +100,8 @@ static const struct counter_row limit_counters[] = {
 
 static const struct gauge_row redis_gauges[] = { { "up", M_REDIS_UP }, { NULL, 0 } };
 static const struct counter_row redis_counters[] = {
-    { "errors", M_REDIS_ERRORS },
-    { "timeouts", M_REDIS_TIMEOUTS },
-    { "unavailable", M_REDIS_UNAVAILABLE },
-    { "reconnects", M_REDIS_RECONNECTS },
-    { "messages", M_REDIS_MESSAGES },
-    { NULL, 0 },
+    { "errors", M_REDIS_ERRORS },         { "timeouts", M_REDIS_TIMEOUTS }, { "unavailable", M_REDIS_UNAVAILABLE },
+    { "reconnects", M_REDIS_RECONNECTS }, { "messages", M_REDIS_MESSAGES }, { NULL, 0 },
 };
 static const struct time_row redis_times[] = { { "answer", M_REDIS_TIME }, { NULL, 0 } };
 
