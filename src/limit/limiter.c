@@ -118,10 +118,13 @@ struct decision {
 
 static int64_t now_ms(void) { return clock_mono() / NS_PER_MS; }
 
+/* It came just now: its own time is that of the decision. */
+static int64_t came_ms(const struct decision *d) { return d->req->started / NS_PER_MS; }
+
 /* By what this node knows. */
-static void decide_here(const struct decision *d, struct limit_verdict *v)
+static void decide_here(const struct decision *d, int64_t at_ms, struct limit_verdict *v)
 {
-    limit_table_check(d->limiter->table, &d->key, &d->limiter->rates[d->class], now_ms(), v);
+    limit_table_check(d->limiter->table, &d->key, &d->limiter->rates[d->class], at_ms, v);
 }
 
 /* All nodes have decided: this one's table takes note, to be able to go on alone. */
@@ -156,7 +159,7 @@ static void on_cluster(void *arg, enum err e, const struct redis_value *answer)
         take_note(d, &v);
     } else {
         metric_add(M_LIMIT_ALONE, 1);
-        decide_here(d, &v);
+        decide_here(d, now_ms(), &v);
     }
     request_resume(d->req, conclude(d, &v, &res) ? NULL : &res);
 }
@@ -191,7 +194,7 @@ enum step_result limit_step(void *ctx, struct request *req, struct response *res
         return STEP_PARKED;
     if (l->redis)
         metric_add(M_LIMIT_ALONE, 1);
-    decide_here(&d, &v);
+    decide_here(&d, came_ms(&d), &v);
     return conclude(&d, &v, res) ? STEP_NEXT : STEP_ANSWERED;
 }
 
@@ -206,6 +209,6 @@ bool limiter_account(struct limiter *l, struct request *req, struct str account,
     if (l->redis && limit_cluster_call(l->redis, &d.key, rate, &req->arena, &v) == OK)
         take_note(&d, &v);
     else
-        decide_here(&d, &v);
+        decide_here(&d, now_ms(), &v);
     return conclude(&d, &v, res);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "limit/lines.h"
 
+#include <assert.h>
+
 #include "base/buf.h"
+#include "base/pen.h"
 
 /* A window by its name, as the two draft fields write it. */
 struct window_text {
@@ -37,18 +40,16 @@ void limit_policy_init(struct limit_policy *p, const struct limit_rate *rate)
     p->len = b.len;
 }
 
-static void add_state(struct buf *b, const struct window_text *w, const struct limit_quota *s, bool *first)
+static void put_state(struct pen *p, const struct window_text *w, const struct limit_quota *q)
 {
-    if (s->limit == 0)
-        return;
-    if (!*first)
-        buf_str(b, STR(", "));
-    *first = false;
-    buf_str(b, w->state);
-    buf_uint(b, s->remaining);
-    buf_str(b, STR(";t="));
-    buf_uint(b, s->reset_s);
+    pen_str(p, w->state);
+    pen_uint(p, q->remaining);
+    pen_str(p, STR(";t="));
+    pen_uint(p, q->reset_s);
 }
+
+/* Everything, with the largest numbers: seven of them. */
+static_assert(LIMIT_POLICY_SIZE + 7 * 10 + 120 <= LIMIT_LINES_SIZE, "the lines fit");
 
 /* The window in which less is left; the one that is there. */
 static const struct limit_quota *nearer(const struct limit_verdict *v)
@@ -60,25 +61,26 @@ static const struct limit_quota *nearer(const struct limit_verdict *v)
     return v->hour.remaining < v->minute.remaining ? &v->hour : &v->minute;
 }
 
-struct str limit_lines(const struct limit_policy *p, const struct limit_verdict *v, struct arena *arena)
+struct str limit_lines(const struct limit_policy *policy, const struct limit_verdict *v, struct arena *arena)
 {
     const struct limit_quota *near = nearer(v);
-    char *room = arena_alloc(arena, LIMIT_LINES_SIZE);
-    bool first = true;
-    struct buf b;
+    struct pen p = pen_on(arena_alloc(arena, LIMIT_LINES_SIZE));
 
-    if (!room)
+    if (!p.start)
         return STR_EMPTY;
-    buf_init_fixed(&b, room, LIMIT_LINES_SIZE);
-    buf_str(&b, (struct str){ p->text, p->len });
-    add_state(&b, &MINUTE, &v->minute, &first);
-    add_state(&b, &HOUR, &v->hour, &first);
-    buf_str(&b, STR("\r\nX-RateLimit-Limit: "));
-    buf_uint(&b, near->limit);
-    buf_str(&b, STR("\r\nX-RateLimit-Remaining: "));
-    buf_uint(&b, near->remaining);
-    buf_str(&b, STR("\r\nX-RateLimit-Reset: "));
-    buf_uint(&b, near->reset_s);
-    buf_str(&b, STR("\r\n"));
-    return buf_ok(&b) ? buf_view(&b) : STR_EMPTY;
+    pen_str(&p, (struct str){ policy->text, policy->len });
+    if (v->minute.limit > 0)
+        put_state(&p, &MINUTE, &v->minute);
+    if (v->minute.limit > 0 && v->hour.limit > 0)
+        pen_str(&p, STR(", "));
+    if (v->hour.limit > 0)
+        put_state(&p, &HOUR, &v->hour);
+    pen_str(&p, STR("\r\nX-RateLimit-Limit: "));
+    pen_uint(&p, near->limit);
+    pen_str(&p, STR("\r\nX-RateLimit-Remaining: "));
+    pen_uint(&p, near->remaining);
+    pen_str(&p, STR("\r\nX-RateLimit-Reset: "));
+    pen_uint(&p, near->reset_s);
+    pen_str(&p, STR("\r\n"));
+    return pen_written(&p);
 }

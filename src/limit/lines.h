@@ -27,4 +27,4 @@ struct limit_policy {
 void limit_policy_init(struct limit_policy *p, const struct limit_rate *rate);
 
 /* The lines, each with its CRLF, in the arena; empty without memory. */
-struct str limit_lines(const struct limit_policy *p, const struct limit_verdict *v, struct arena *arena);
+struct str limit_lines(const struct limit_policy *policy, const struct limit_verdict *v, struct arena *arena);
