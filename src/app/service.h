@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "cache/generation.h"
+#include "cache/cache.h"
 #include "db/db.h"
 #include "db/migrate.h"
 #include "http/request.h"
@@ -36,7 +36,7 @@ struct application {
 /* What a handler finds of the service, through worker->domain. */
 struct service_context {
     const struct application *app;
-    struct cache_generations *generations;
+    struct cache             *cache;                   /* whoever writes tells it        */
     struct static_root       *web;                     /* NULL: no folder of pages      */
     uint8_t                   key[SERVICE_KEY_BYTES];  /* secret of this installation   */
 };

@@ -5,6 +5,7 @@
 
 #include "app/service.h"
 #include "base/shared.h"
+#include "cache/generation.h"
 #include "db/budget.h"
 #include "limit/table.h"
 #include "ops/master.h"

@@ -54,6 +54,7 @@ struct keeper {
     struct arena texts; /* of the settings below                  */
     struct redis_conf redis_conf;
     struct router *router;
+    struct shared_level *shared_cache; /* NULL: without Redis                */
     struct cache *cache;
     struct client_rule client_rule;
     struct gate gate;
@@ -192,6 +193,24 @@ static int open_redis(struct keeper *k, const struct worker_seat *seat)
     return k->worker.redis ? 0 : UV_ENOMEM;
 }
 
+static int open_shared_cache(struct keeper *k, const struct worker_seat *seat)
+{
+    (void)seat;
+    const struct shared_conf conf = {
+        .redis = k->worker.redis,
+        .redis_conf = &k->redis_conf,
+        .generations = k->node->generations,
+        .secret = k->node->key,
+        .ttl_s = k->node->settings->cache_ttl_s,
+    };
+
+    _Static_assert(sizeof(k->node->key) == SHARED_SECRET_BYTES, "the key of the installation seals");
+    if (!k->worker.redis || !k->node->settings->cache_enabled)
+        return 0;
+    k->shared_cache = shared_level_new(&conf);
+    return k->shared_cache ? 0 : UV_ENOMEM;
+}
+
 static int open_cache(struct keeper *k, const struct worker_seat *seat)
 {
     (void)seat;
@@ -200,9 +219,10 @@ static int open_cache(struct keeper *k, const struct worker_seat *seat)
         .enabled = s->cache_enabled,
         .ttl_s = s->cache_ttl_s,
         .max_bytes = (size_t)(s->cache_max_bytes / s->max_workers),
+        .shared = k->shared_cache,
     };
 
-    k->cache = cache_new(&conf, k->node->generations);
+    k->cache = k->context.cache = cache_new(&conf, k->node->generations);
     return k->cache ? 0 : UV_ENOMEM;
 }
 
@@ -270,6 +290,7 @@ static const struct part {
     { "access log",       open_access_log },
     { "database",         open_database },
     { "redis",            open_redis },
+    { "shared cache",     open_shared_cache },
     { "cache",            open_cache },
     { "limiter",          open_limiter },
     { "server",           open_server },
@@ -295,6 +316,7 @@ static void on_housekeeping(uv_timer_t *timer)
     const struct keeper *k = timer->data;
 
     db_tick(k->worker.db);
+    cache_tick(k->cache);
     if (k->worker.index == 0)
         limiter_show(&k->limiter);
 }
@@ -311,7 +333,7 @@ static void describe_worker(struct keeper *k, const struct worker_seat *seat)
 {
     const struct node *n = k->node;
 
-    k->context = (struct service_context){ .app = n->app, .generations = n->generations };
+    k->context = (struct service_context){ .app = n->app };
     memcpy(k->context.key, n->key, sizeof(n->key));
     k->context.web = static_root_new(n->settings->web_dir.ptr);
     k->worker = (struct worker){
@@ -334,6 +356,7 @@ static void close_parts(struct keeper *k)
         readiness_stop(k->worker.readiness);
     if (k->worker.db)
         db_shutdown(k->worker.db);
+    shared_level_close(k->shared_cache);
     redis_free(k->worker.redis);
     access_log_close(k->worker.access_log);
     uv_close((uv_handle_t *)&k->housekeeping, NULL);
@@ -345,6 +368,7 @@ static void free_parts(struct keeper *k)
 {
     server_free(k->worker.server);
     cache_free(k->cache);
+    shared_level_free(k->shared_cache);
     router_free(k->router);
     db_free(k->worker.db);
     coro_pool_free(k->worker.coros);

@@ -32,6 +32,10 @@
     X(M_CACHE_STALE,       "cache_stale_total",                        "Last good copies served while the database failed") \
     X(M_CACHE_COALESCED,   "cache_coalesced_total",                    "Requests that waited for another one's response") \
     X(M_CACHE_EVICTED,     "cache_evictions_total",                    "Responses dropped for the byte budget")  \
+    X(M_CACHE_SHARED_HIT,  "cache_shared_hits_total",                  "Responses found in Redis")               \
+    X(M_CACHE_SHARED_MISS, "cache_shared_misses_total",                "Responses not found in Redis")           \
+    X(M_CACHE_SHARED_STORED, "cache_shared_stores_total",              "Responses stored in Redis")              \
+    X(M_CACHE_SHARED_REJECTED, "cache_shared_rejected_total",          "Values found in Redis that were not ours") \
     X(M_POOL_OPENED,       "db_client_connection_opened_total",        "Database connections opened")            \
     X(M_POOL_ERRORS,       "db_client_connection_errors_total",        "Database connections that could not be opened") \
     X(M_POOL_INVALID,      "db_client_connection_invalidated_total",   "Database connections thrown away because they broke") \

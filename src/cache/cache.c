@@ -16,9 +16,12 @@
 
 enum {
     COMPRESSORS_STACK = 64 * 1024,
+    SEARCHERS_STACK = 256 * 1024, /* a found response is sent on it */
+    SEARCHERS_KEPT = 4,
     COMPRESS_LEAST = 1024, /* smaller bodies are sent as they are */
     GZIP_LEVEL = 6,
     BROTLI_QUALITY = 5,
+    SHARED_KEY_MAX = 2 * CACHE_KEY_MAX,
     SHARE_MAX = 4, /* no copy may take more than 1/SHARE_MAX of the budget */
 };
 
@@ -27,6 +30,8 @@ struct cache {
     struct cache_generations *generations;
     struct cache_table table;
     struct coro_pool *compressors;
+    struct coro_pool *searchers; /* of the shared level; NULL: there is none */
+    bool telling;                /* what the other nodes do not know yet     */
 };
 
 /* A request that waits for another one's response; in its own arena. */
@@ -44,6 +49,11 @@ struct fill {
     struct cache_entry *entry; /* pinned                              */
     uint64_t stamp;            /* generations before rows were read   */
     struct link waiters;       /* parked requests                     */
+    struct request *req;       /* that does it                        */
+    mono_ns life;              /* of the copy                         */
+    struct shared_claim claim; /* at the shared level                 */
+    bool parked;               /* while that is searched              */
+    bool searched, found;      /* to its end; with success            */
 };
 
 struct cache *cache_new(const struct cache_conf *conf, struct cache_generations *generations)
@@ -55,12 +65,13 @@ struct cache *cache_new(const struct cache_conf *conf, struct cache_generations 
     c->conf = *conf;
     c->generations = generations;
     c->compressors = coro_pool_new(COMPRESSORS_STACK, 2);
-    if (!c->compressors || !cache_table_init(&c->table, conf->max_bytes)) {
-        coro_pool_free(c->compressors);
-        free(c);
-        return NULL;
-    }
-    return c;
+    c->searchers = conf->shared ? coro_pool_new(SEARCHERS_STACK, SEARCHERS_KEPT) : NULL;
+    if (c->compressors && (c->searchers || !conf->shared) && cache_table_init(&c->table, conf->max_bytes))
+        return c;
+    coro_pool_free(c->searchers);
+    coro_pool_free(c->compressors);
+    free(c);
+    return NULL;
 }
 
 void cache_free(struct cache *c)
@@ -68,6 +79,7 @@ void cache_free(struct cache *c)
     if (!c)
         return;
     cache_table_done(&c->table);
+    coro_pool_free(c->searchers);
     coro_pool_free(c->compressors);
     free(c);
 }
@@ -100,6 +112,20 @@ static bool key_of(const struct request *req, struct buf *key)
     for (size_t i = 0; route->params && route->params[i].name; i++)
         put_arg(key, &route->params[i], &req->args[i]);
     return buf_ok(key);
+}
+
+/* The same without what is of this process only. Empty: no memory. */
+static struct str shared_key_of(struct request *req, struct str key)
+{
+    const struct route *route = req->route;
+    struct buf shared;
+
+    buf_init_arena(&shared, &req->arena, SHARED_KEY_MAX);
+    put_text(&shared, STR(SANAD_VERSION));
+    put_text(&shared, str_of(route->path));
+    buf_append(&shared, &route->method, sizeof(route->method));
+    buf_str(&shared, str_slice(key, sizeof(route), key.len));
+    return buf_ok(&shared) ? buf_view(&shared) : STR_EMPTY;
 }
 
 /* ---- answering ---------------------------------------------------------------- */
@@ -242,19 +268,21 @@ static bool keep_new(struct cache *c, struct cache_entry *e, const struct respon
 
 /* Takes a handler's 200 into the entry; false when it cannot be kept, or a
  * fetch that began later was sooner. */
-static bool keep(struct cache *c, struct cache_entry *e, const struct response *res, uint64_t stamp)
+static bool keep(const struct fill *f, const struct response *res)
 {
+    struct cache *c = f->cache;
+    struct cache_entry *e = f->entry;
     const bool known = e->variants[ENCODED_PLAIN].blob != NULL;
     uint64_t content[2];
 
-    if (known && stamp < e->stamp)
+    if (known && f->stamp < e->stamp)
         return false;
     variant_hash(res, content);
     if (!(known && memcmp(content, e->content, sizeof(content)) == 0) && !keep_new(c, e, res, content))
         return false;
-    e->stamp = stamp;
+    e->stamp = f->stamp;
     e->made = clock_mono();
-    e->expires = e->made + (mono_ns)(c->conf.ttl_s * NS_PER_S);
+    e->expires = e->made + f->life;
     cache_table_weigh(&c->table, e);
     return true;
 }
@@ -287,6 +315,17 @@ static void resume_all(struct link *waiters, const struct cache_entry *e, bool g
         resume(container_of(l, struct parked, link)->req, e, good, failure);
 }
 
+/* What this node has made, the others need not make. */
+static void share(const struct fill *f, const struct response *res, bool good)
+{
+    if (f->found || f->claim.stamp.len == 0)
+        return;
+    if (good)
+        shared_level_store(f->cache->conf.shared, &f->claim, res);
+    else
+        shared_level_give_up(f->cache->conf.shared, &f->claim);
+}
+
 /* The fetching request's response, before it is sent. */
 static void on_fetched(struct request *req, struct response *res, void *ctx)
 {
@@ -298,7 +337,8 @@ static void on_fetched(struct request *req, struct response *res, void *ctx)
     if (e->fill == f)
         e->fill = NULL;
     if (res->kind == BODY_BYTES && res->status == 200)
-        good = keep(f->cache, e, res, f->stamp);
+        good = keep(f, res);
+    share(f, res, good);
     if (good)
         *res = answer(e, req);
     else if (res->status >= 500 && e->variants[ENCODED_PLAIN].blob)
@@ -327,21 +367,70 @@ static enum step_result park(struct fill *f, struct request *req)
     return STEP_PARKED;
 }
 
+/* The handler is to make it. */
+static enum step_result make(struct request *req)
+{
+    req->cache = CACHE_MISS;
+    metric_add(M_CACHE_MISS, 1);
+    return STEP_NEXT;
+}
+
+/* What is found goes the way of a response that was made: on_fetched() keeps it. */
+static void search(void *arg)
+{
+    struct fill *f = arg;
+    struct request *req = f->req;
+    struct response res;
+    const enum err e = shared_level_find(f->cache->conf.shared, &f->claim, &req->arena, &res);
+
+    f->searched = true;
+    f->found = e == OK;
+    if (!f->parked)
+        return;
+    if (f->found) {
+        f->life = f->claim.left;
+        req->cache = CACHE_SHARED;
+        request_resume(req, &res);
+    } else {
+        (void)make(req);
+        request_resume(req, NULL);
+    }
+}
+
+/* Parks the request while the shared level is searched; false when it is not. */
+static bool begin_search(struct fill *f, struct str key)
+{
+    struct cache *c = f->cache;
+
+    f->claim = (struct shared_claim){ .tags = f->req->route->cache_tags };
+    if (!c->conf.shared || !shared_level_serves(c->conf.shared, f->claim.tags))
+        return false;
+    f->claim.key = shared_key_of(f->req, key);
+    if (f->claim.key.len == 0 || coro_start(c->searchers, search, f, NULL) != OK || f->searched)
+        return false;
+    f->parked = true;
+    return true;
+}
+
 static enum step_result fetch(struct cache *c, struct cache_entry *e, struct request *req, uint64_t stamp)
 {
     struct fill *f = arena_new(&req->arena, struct fill);
 
-    req->cache = CACHE_MISS;
-    metric_add(M_CACHE_MISS, 1);
     if (!f)
-        return STEP_NEXT;
-    *f = (struct fill){ .cache = c, .entry = e, .stamp = stamp };
+        return make(req);
+    *f = (struct fill){
+        .cache = c,
+        .entry = e,
+        .stamp = stamp,
+        .req = req,
+        .life = (mono_ns)(c->conf.ttl_s * NS_PER_S),
+    };
     list_init(&f->waiters);
     e->fill = f;
     e->pins++;
     req->on_response = on_fetched;
     req->on_response_ctx = f;
-    return STEP_NEXT;
+    return begin_search(f, e->key) ? STEP_PARKED : make(req);
 }
 
 enum step_result cache_step(void *ctx, struct request *req, struct response *res)
@@ -370,4 +459,30 @@ enum step_result cache_step(void *ctx, struct request *req, struct response *res
     if (!e)
         e = cache_table_add(&c->table, buf_view(&key));
     return e ? fetch(c, e, req, stamp) : STEP_NEXT;
+}
+
+/* ---- writes --------------------------------------------------------------------------- */
+
+void cache_written(struct cache *c, uint32_t tags)
+{
+    cache_invalidate(c->generations, tags);
+    if (c->conf.shared)
+        shared_level_tell(c->conf.shared, tags);
+}
+
+static void teller(void *arg)
+{
+    struct cache *c = arg;
+
+    shared_level_tell(c->conf.shared, shared_level_owes(c->conf.shared));
+    c->telling = false;
+}
+
+void cache_tick(struct cache *c)
+{
+    if (!c->conf.shared || c->telling || shared_level_owes(c->conf.shared) == 0)
+        return;
+    c->telling = true;
+    if (coro_start(c->searchers, teller, c, NULL) != OK)
+        c->telling = false;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/variant.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "cache/hash_text.h"
 
 enum { HEAD_MAX = 32 * 1024 };
 
@@ -16,15 +16,6 @@ enum { HEAD_MAX = 32 * 1024 };
 static const char *const encoding_names[ENCODED_COUNT] = {
     [ENCODED_PLAIN] = "", [ENCODED_GZIP] = "gzip", [ENCODED_BROTLI] = "br"
 };
-
-/* With its length before it, so that no two lists of texts are the same bytes. */
-static void hash_text(crypto_generichash_state *state, struct str s)
-{
-    const uint64_t length = s.len;
-
-    crypto_generichash_update(state, (const unsigned char *)&length, sizeof(length));
-    crypto_generichash_update(state, (const unsigned char *)s.ptr, s.len);
-}
 
 void variant_hash(const struct response *res, uint64_t ret_content[2])
 {

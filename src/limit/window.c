@@ -38,6 +38,9 @@ static uint32_t tag_of(uint64_t stamp)
     return (uint32_t)((stamp / WINDOW_SLOTS + 3 * (stamp >> LIFE_SHIFT)) & 0xff) << COUNT_BITS;
 }
 
+/* Of its stamp, the lower 34 bits are enough. */
+static uint64_t past_name(uint64_t stamp) { return stamp << (AGE_BITS + COUNT_BITS); }
+
 static uint32_t slot_count(const struct window *w, uint64_t stamp)
 {
     const uint32_t slot = atomic_load_explicit(&w->slots[stamp % WINDOW_SLOTS], memory_order_relaxed);
@@ -91,10 +94,13 @@ static uint64_t advance(struct window *w, uint64_t stamp)
 
         if (ahead <= 0)
             return head;
-        if (!close_units(w, head, stamp, ahead))
+        if (!close_units(w, head, stamp, ahead)) {
             head = atomic_load(&w->head);
-        else if (atomic_compare_exchange_strong(&w->head, &head, next))
+        } else if (atomic_compare_exchange_strong(&w->head, &head, next)) {
+            if (ahead > WINDOW_UNITS)
+                atomic_store_explicit(&w->past, past_name(stamp), memory_order_relaxed);
             return next;
+        }
     }
 }
 
@@ -107,14 +113,21 @@ struct past {
 /* The closed units of the window, one by one. */
 static struct past survey(const struct window *w, uint64_t stamp)
 {
+    uint64_t unit = (stamp - WINDOW_UNITS) & STAMP_MASK;
+    uint32_t tag = tag_of(unit);
     struct past past = { 0 };
 
-    for (uint32_t age = WINDOW_UNITS; age > 0; age--) {
-        const uint32_t count = slot_count(w, (stamp - age) & STAMP_MASK);
+    for (uint32_t age = WINDOW_UNITS; age > 0; age--, unit++) {
+        uint32_t slot;
 
-        if (count > 0 && past.sum == 0)
+        if (unit % WINDOW_SLOTS == 0)
+            tag = tag_of(unit & STAMP_MASK);
+        slot = atomic_load_explicit(&w->slots[unit % WINDOW_SLOTS], memory_order_relaxed) ^ tag;
+        if (slot == 0 || slot > WINDOW_COUNT_MAX)
+            continue;
+        if (past.sum == 0)
             past.age = age;
-        past.sum = count < SUM_MAX - past.sum ? past.sum + count : SUM_MAX;
+        past.sum = slot < SUM_MAX - past.sum ? past.sum + slot : SUM_MAX;
     }
     return past;
 }
@@ -122,8 +135,7 @@ static struct past survey(const struct window *w, uint64_t stamp)
 /* It does not change while the unit is open, so it is kept. */
 static struct past past_of(struct window *w, uint64_t stamp)
 {
-    const uint64_t name = stamp << (AGE_BITS + COUNT_BITS); /* its upper bits do not matter here */
-    const uint64_t kept = atomic_load_explicit(&w->past, memory_order_relaxed);
+    const uint64_t name = past_name(stamp), kept = atomic_load_explicit(&w->past, memory_order_relaxed);
     struct past past;
 
     if ((kept ^ name) >> (AGE_BITS + COUNT_BITS) == 0)

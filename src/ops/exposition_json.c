@@ -76,9 +76,16 @@ static const struct gauge_row cache_gauges[] = {
     { NULL, 0 },
 };
 static const struct counter_row cache_counters[] = {
-    { "hits", M_CACHE_HIT },          { "misses", M_CACHE_MISS },
-    { "stale", M_CACHE_STALE },       { "coalesced", M_CACHE_COALESCED },
-    { "evictions", M_CACHE_EVICTED }, { NULL, 0 },
+    { "hits", M_CACHE_HIT },
+    { "misses", M_CACHE_MISS },
+    { "stale", M_CACHE_STALE },
+    { "coalesced", M_CACHE_COALESCED },
+    { "evictions", M_CACHE_EVICTED },
+    { "shared_hits", M_CACHE_SHARED_HIT },
+    { "shared_misses", M_CACHE_SHARED_MISS },
+    { "shared_stores", M_CACHE_SHARED_STORED },
+    { "shared_rejected", M_CACHE_SHARED_REJECTED },
+    { NULL, 0 },
 };
 static const struct counter_row log_counters[] = { { "dropped_lines", M_LOG_DROPPED }, { NULL, 0 } };
 static const struct counter_row slow_counters[] = { { "dropped_records", M_SLOW_LOG_DROPPED }, { NULL, 0 } };

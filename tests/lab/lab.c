@@ -106,7 +106,7 @@ static struct response count_get(struct request *req)
                    : failed(req, e);
 }
 
-/* Counts, notes the request's id, and tells every worker before it answers. */
+/* Counts, notes the request's id, and tells every worker, and every node, before it answers. */
 static struct response count_post(struct request *req)
 {
     struct db_scope *db = request_db(req);
@@ -124,7 +124,7 @@ static struct response count_post(struct request *req)
         e = db_commit(db);
     if (e != OK)
         return failed(req, e);
-    cache_invalidate(request_service(req)->generations, TAG_COUNT);
+    cache_written(request_service(req)->cache, TAG_COUNT);
     return number(req, value);
 }
 
