@@ -20,6 +20,7 @@ enum { ERROR_SIZE = 256, APPLICATION_BYTES = 1024 * 1024, PATH_LIMIT = 4096, LOW
 
 /* ---- findings -------------------------------------------------------------------- */
 
+PRINTF(3, 0)
 static void print(const char *kind, const char *what, const char *format, va_list args)
 {
     printf("%-7s %-16s ", kind, what);
