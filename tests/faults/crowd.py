@@ -135,9 +135,9 @@ class Crowd:
     # -- what they saw ---------------------------------------------------------------------
 
     def of(self, request="", since=0.0, until=float("inf")):
-        """The answers to what was sent in that time and begins so: "POST"."""
+        """The answers to what was sent, and answered, in that time and begins so: "POST"."""
         return [answer for answer in list(self.answers)
-                if since <= answer.sent < until and answer.request.startswith(request)]
+                if since <= answer.sent and answer.sent + answer.seconds < until and answer.request.startswith(request)]
 
     def statuses(self, request="", since=0.0, until=float("inf")):
         return Counter(answer.status for answer in self.of(request, since, until))
