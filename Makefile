@@ -42,7 +42,7 @@ build: ## the release binary: build/sanad
 bench: ## measure against nginx, a bare epoll loop and the Python stack (QUICK=1: short, nothing written)
 	@scripts/bootstrap bench
 	@$(call configure,build,$(RELEASE))
-	@ninja -C build --quiet all bench/epoll_loop
+	@ninja -C build --quiet all bench/epoll_loop tests/lab/lab
 	@exec /usr/bin/python3 bench/run.py $(if $(QUICK),--quick)
 
 fuzz: ## run each fuzz target for SECONDS (30)

@@ -29,6 +29,7 @@ from pathlib import Path
 from kit import (CERTIFICATES, CONNECTIONS, CORES, PUBLIC, ROOT, SEED_STACK, TEMPLATES, NotMeasured, Process, answers, children,
                  compared, free_port, medians, mib, ms, rate, rss_kib, wrk)
 from on_mariadb import OnMariaDB, database, load_peer
+from on_redis import UNLIMITED, OnRedis
 
 IDLE_CONNECTIONS = 10000
 DEEP_PAGE, DEEP_LIMIT = 5000, 8        # 40,000 of the demo's public certificates lie before it
@@ -189,8 +190,8 @@ class Bench:
 
     # -- the limiter ---------------------------------------------------------------
 
-    def limiter(self, title, server_cores, load_cores):
-        """As many addresses as connections, in turn, none of which ever asks too often."""
+    def addresses(self):
+        """A script for wrk: as many addresses as connections, in turn."""
         script = self.folder / "addresses.lua"
         script.write_text("""
             local requests, at = {}, 0
@@ -204,11 +205,14 @@ class Bench:
                 at = at % #requests + 1
                 return requests[at]
             end""")
-        on = {"RATE_LIMIT_ENABLED": "True", "RATE_LIMIT_PER_MINUTE": 1000000, "RATE_LIMIT_PER_HOUR": 10000000,
-              "TRUSTED_PROXIES": "127.0.0.1"}
+        return script
+
+    def limiter(self, title, server_cores, load_cores):
+        """To addresses of which none ever asks too often."""
+        script = self.addresses()
         zone = "limit_req_zone $http_x_forwarded_for zone=a:10m rate=100000r/s;"
         with self.ours(server_cores, 1) as off, self.ours(server_cores, 1, TRUSTED_PROXIES="127.0.0.1") as proxied, \
-                self.ours(server_cores, 1, **on) as limited:
+                self.ours(server_cores, 1, **UNLIMITED) as limited:
             _, body = whole_response(off.port, TEMPLATES)
             with self.nginx(body, server_cores) as free, \
                     self.nginx(body, server_cores, 1, zone, "limit_req zone=a burst=100000 nodelay;") as throttled:
@@ -332,19 +336,26 @@ class Bench:
             self.table("Throughput", [], [], "not measured: server and load need a core each, and there is one")
         self.attempt(f"Against the Python stack, {CONNECTIONS} connections, all {len(CORES)} cores", self.seed_stack, len(CORES))
         self.mariadb()
+        self.on_redis()
         self.attempt("Memory", self.memory)
         self.attempt("Start", self.start, demo_seconds)
 
     def mariadb(self):
         self.attempt("MariaDB", lambda _: OnMariaDB(self).measure())
 
+    def on_redis(self):
+        self.attempt("Redis", lambda _: OnRedis(self).measure())
 
     def limits(self):
         self.fill()
         self.attempt("Limiter, server on one core", self.limiter, CORES[:1], CORES[1:])
 
+    def redis(self):
+        self.fill()
+        self.on_redis()
 
-PARTS = {"mariadb": Bench.mariadb, "limits": Bench.limits}
+
+PARTS = {"mariadb": Bench.mariadb, "limits": Bench.limits, "redis": Bench.redis}
 
 
 # -- small things --------------------------------------------------------------------------------------------------
