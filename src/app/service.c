@@ -65,16 +65,20 @@ static void raise_descriptor_limit(const struct settings *s)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
+    if (limit.rlim_max < wanted && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ wanted, wanted }) == 0)
+        return; /* root may */
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_event(LOG_WARNING, "too few file descriptors for WORKER_CONNECTIONS; raise the limit (ulimit -n)",
-                  LOG_I("limit", (int64_t)limit.rlim_cur), LOG_I("wanted", (int64_t)wanted),
-                  LOG_I("connections_a_worker", service_connections(s)));
+        log_event(
+            LOG_WARNING,
+            "too few file descriptors for WORKER_CONNECTIONS; raise the limit (ulimit -n, or LimitNOFILE= of the unit)",
+            LOG_I("limit", (int64_t)limit.rlim_cur), LOG_I("wanted", (int64_t)wanted),
+            LOG_I("connections_a_worker", service_connections(s)));
 }
 
 static void warn_of_backlog(const struct settings *s)
 {
-    const int most = sockets_backlog_limit();
+    const int most = listeners_backlog_limit();
 
     if (most >= 0 && s->backlog > most)
         log_event(LOG_WARNING, "the kernel cuts BACKLOG; raise net.core.somaxconn", LOG_I("backlog", s->backlog),
@@ -168,34 +172,39 @@ static const char *database_name(const struct settings *s, char out[static NAME_
 
 static void print_ready(const struct node *n)
 {
-    char database[NAME_SIZE];
+    char database[NAME_SIZE], places[NAME_SIZE], url[ENDPOINT_TEXT];
     const struct settings *s = n->settings;
-    const bool everywhere = str_eq(s->host, STR("0.0.0.0")) || str_eq(s->host, STR("::"));
-    const char *host = everywhere ? "127.0.0.1" : n->sockets.url_host;
+
+    listeners_print(&n->listeners, places, sizeof(places));
+    listeners_print_url(&n->listeners, url);
 
     fprintf(stderr,
-            "\n  sanad " SANAD_VERSION " ready on http://%s:%d/\n"
-            "    certificates  http://%s:%d/api/certificates/public\n"
-            "    templates     http://%s:%d/api/certificates/templates\n"
-            "    health        http://%s:%d/health   metrics  http://%s:%d/metrics\n"
-            "    listening on  %s:%d, %d workers, %d connections and %d requests under way each, backlog %d\n"
+            "\n  sanad " SANAD_VERSION " ready on %s/\n"
+            "    certificates  %s/api/certificates/public\n"
+            "    templates     %s/api/certificates/templates\n"
+            "    health        %s/health   metrics  %s/metrics\n"
+            "    listening on  %s, %d workers, %d connections and %d requests under way each, backlog %d\n"
             "    database      %s, pool %d + %d overflow for the node, cache %s\n"
             "    stop          Ctrl-C, or kill -TERM %ld\n\n",
-            host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host, n->sockets.port, host,
-            n->sockets.port, n->sockets.url_host, n->sockets.port, s->max_workers, service_connections(s),
-            s->limit_concurrency, s->backlog, database_name(s, database), s->db_pool_size, s->db_max_overflow,
-            s->cache_enabled ? "on" : "off", (long)getpid());
+            url, url, url, url, url, places, s->max_workers, service_connections(s), s->limit_concurrency, s->backlog,
+            database_name(s, database), s->db_pool_size, s->db_max_overflow, s->cache_enabled ? "on" : "off",
+            (long)getpid());
 }
 
 static void tell_ready(void *arg)
 {
     const struct node *n = arg;
+    char places[NAME_SIZE], told[NAME_SIZE + 64];
 
+    listeners_print(&n->listeners, places, sizeof(places));
+    snprintf(told, sizeof(told), "READY=1\nSTATUS=%d workers, listening on %s", n->settings->max_workers, places);
+    notify_send(&n->notify, told);
+    service_user_warn(n->settings);
     if (n->settings->log_format == LOG_TEXT)
         print_ready(n);
     else
-        log_event(LOG_INFO, "ready", LOG_C("version", SANAD_VERSION), LOG_C("host", n->sockets.url_host),
-                  LOG_I("port", n->sockets.port), LOG_I("workers", n->settings->max_workers));
+        log_event(LOG_INFO, "ready", LOG_C("version", SANAD_VERSION), LOG_C("listening", places),
+                  LOG_I("port", listeners_port(&n->listeners)), LOG_I("workers", n->settings->max_workers));
 }
 
 /* ---- putting it together --------------------------------------------------------------- */
@@ -256,13 +265,20 @@ static void on_buried(void *arg, int index)
     budget_forget(n->budget, index);
 }
 
-static bool open_sockets(struct node *n)
+static bool open_listeners(struct node *n)
 {
     const struct settings *s = n->settings;
-    const struct sockets_conf conf = { s->host.ptr, s->port, s->max_workers, s->backlog };
+    const struct listeners_conf conf = {
+        .host = s->host.ptr,
+        .port = s->port,
+        .count = s->max_workers,
+        .backlog = s->backlog,
+        .path = s->unix_socket.ptr,
+        .mode = s->unix_socket_mode,
+    };
     char error[ERROR_SIZE];
 
-    if (sockets_open(&conf, &n->sockets, error, sizeof(error)) == OK)
+    if (listeners_open(&conf, &n->listeners, error, sizeof(error)) == OK)
         return true;
     log_text(LOG_ERROR, "%s", error);
     return false;
@@ -299,6 +315,17 @@ static bool derive_key(struct node *n)
     return false;
 }
 
+/* What root may be needed for comes first; afterwards nobody is root who need not be. */
+static bool open_doors(struct node *n)
+{
+    struct privileges who;
+    const bool drops = service_user_find(n->settings, &who);
+
+    if (drops)
+        service_user_make_folders(n->settings, &who);
+    return open_listeners(n) && (!drops || service_user_become(n, &who));
+}
+
 /* The port comes before the database: a program that was started by mistake
  * beside the one that serves must not migrate what that one works with. */
 static bool prepare(struct node *n)
@@ -308,7 +335,7 @@ static bool prepare(struct node *n)
     warn_of_proxies(n->settings);
     tell_planned(n->settings);
     db_register(n->app->statements, n->app->statement_count);
-    return check_access_log(n->settings) && check_slow_log(n->settings) && share_memory(n) && open_sockets(n) &&
+    return open_doors(n) && check_access_log(n->settings) && check_slow_log(n->settings) && share_memory(n) &&
            migrate(n->settings, n->app) && derive_key(n) && service_look_at_server(n->settings);
 }
 
@@ -338,13 +365,15 @@ int service_run(const struct settings *settings, const struct application *app)
         return EXIT_CANNOT;
     log_setup(settings->log_level, settings->log_format, "master");
     (void)signal(SIGPIPE, SIG_IGN);
-    if (!check_redis_url(settings))
+    notify_open(&n.notify);
+    if (!check_redis_url(settings) || !service_user_known(settings))
         return EXIT_SETTINGS;
     if (prepare(&n)) {
         const struct master_conf conf = {
             .workers = settings->max_workers,
             .graceful_timeout_s = settings->graceful_timeout_s,
-            .sockets = &n.sockets,
+            .listeners = &n.listeners,
+            .notify = &n.notify,
             .pages = n.pages,
             .log_level = settings->log_level,
             .log_format = settings->log_format,
@@ -353,9 +382,10 @@ int service_run(const struct settings *settings, const struct application *app)
         };
         take_pid_file(&n);
         status = master_run(&conf, n.slots, service_worker_main, &n);
-        sockets_close(&n.sockets);
     }
+    listeners_close(&n.listeners);
     pid_file_drop(&n.pid_file);
+    notify_close(&n.notify);
     if (n.budget)
         budget_done(n.budget);
     if (n.shared.base)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The composition: from settings and a table of routes to a running node.
  *
- *   service_run: shared memory -> sockets -> migrations -> master -> workers
+ *   service_run: shared memory -> listeners -> migrations -> master -> workers
  *   a worker:    loop -> database -> cache -> router -> server -> serve -> drain
  *
  * This is the one place that knows all layers, and hands each its values. It
@@ -64,6 +64,11 @@ MUSTCHECK enum err service_key(const struct settings *s, const char *purpose, ui
  * every derived key when the data move to a server. E_NOT_FOUND: there is none;
  * E_IO; each with a sentence in `error`. */
 MUSTCHECK enum err service_key_write(const char *db_path, char out[static SERVICE_KEY_TEXT], char *error, size_t size);
+
+/* Copies that file to the place where it belongs beside the database `to_path`. One
+ * that is there already with the same secret stays; another one is E_CONFLICT, unless
+ * it is to be replaced. E_NOT_FOUND, E_IO. */
+MUSTCHECK enum err service_key_copy(const char *db_path, const char *to_path, bool replace, char *error, size_t size);
 
 /* The database's settings, with the budget of a process that is alone. */
 struct db_conf service_db_conf(const struct settings *s);

@@ -19,7 +19,8 @@ void service_cost_warn(const struct request *req, int most)
     if (!scope || most <= 0 || scope->queries <= (unsigned)most)
         return;
     log_event(LOG_WARNING, "many statements for one request", LOG_I("statements", scope->queries),
-              LOG_I("db_ms", scope->query_ns / NS_PER_MS), LOG_C("route", scope->route), LOG_S("request_id", req->id));
+              LOG_I("db_ms", scope->query_ns / NS_PER_MS), LOG_C("route", scope->route), LOG_S("request_id", req->id),
+              LOG_TRACE(req->trace));
 }
 
 void service_cost_tell(struct request *req, struct response *res)

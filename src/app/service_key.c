@@ -39,11 +39,11 @@ static bool read_secret(const char *path, uint8_t secret[SECRET_BYTES])
     return n == SECRET_BYTES;
 }
 
-/* Written under another name and then linked: the file is never half there,
- * and of two processes that start at once one wins. */
-static enum err make_secret(const char *path, char *error, size_t size)
+/* Written under another name: the file is never half there. Linked, so that of two
+ * processes that start at once one wins, or put in the place of what is there. */
+static enum err write_secret(const char *path, const uint8_t secret[SECRET_BYTES], bool replace, char *error,
+                             size_t size)
 {
-    uint8_t secret[SECRET_BYTES];
     char draft[PATH_LIMIT + 32];
     int fd;
     bool ok;
@@ -52,13 +52,24 @@ static enum err make_secret(const char *path, char *error, size_t size)
     fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return complain(error, size, "cannot create", draft);
-    random_secret(secret, sizeof(secret));
-    ok = write(fd, secret, sizeof(secret)) == (ssize_t)sizeof(secret) && fsync(fd) == 0;
-    sodium_memzero(secret, sizeof(secret));
+    ok = write(fd, secret, SECRET_BYTES) == SECRET_BYTES && fsync(fd) == 0;
     close(fd);
-    ok = ok && (link(draft, path) == 0 || errno == EEXIST);
+    ok = ok && (replace ? rename(draft, path) == 0 : link(draft, path) == 0 || errno == EEXIST);
+    if (!ok)
+        (void)complain(error, size, "cannot write", path);
     unlink(draft);
-    return ok ? OK : complain(error, size, "cannot write", path);
+    return ok ? OK : E_IO;
+}
+
+static enum err make_secret(const char *path, char *error, size_t size)
+{
+    uint8_t secret[SECRET_BYTES];
+    enum err e;
+
+    random_secret(secret, sizeof(secret));
+    e = write_secret(path, secret, false, error, size);
+    sodium_memzero(secret, sizeof(secret));
+    return e;
 }
 
 static enum err name_file(struct str db_path, char path[static PATH_LIMIT], char *error, size_t size)
@@ -97,23 +108,61 @@ static enum err text_secret(struct str text, uint8_t secret[SECRET_BYTES], char 
     return E_INVALID;
 }
 
-enum err service_key_write(const char *db_path, char out[static SERVICE_KEY_TEXT], char *error, size_t size)
+/* Of a file that is there, and is not made by asking. */
+static enum err present_secret(const char *db_path, uint8_t secret[SECRET_BYTES], char *error, size_t size)
 {
-    uint8_t secret[SECRET_BYTES];
     char path[PATH_LIMIT];
     enum err e = name_file(str_of(db_path), path, error, size);
 
+    if (e != OK || read_secret(path, secret))
+        return e;
+    e = errno == ENOENT ? E_NOT_FOUND : E_IO;
+    (void)complain(error, size, "cannot read", path);
+    return e;
+}
+
+enum err service_key_write(const char *db_path, char out[static SERVICE_KEY_TEXT], char *error, size_t size)
+{
+    uint8_t secret[SECRET_BYTES];
+    const enum err e = present_secret(db_path, secret, error, size);
+
     if (e != OK)
         return e;
-    if (!read_secret(path, secret)) {
-        e = errno == ENOENT ? E_NOT_FOUND : E_IO;
-        (void)complain(error, size, "cannot read", path);
-        return e;
-    }
     memcpy(out, written_start.ptr, written_start.len);
     sodium_bin2base64(out + written_start.len, SERVICE_KEY_TEXT - written_start.len, secret, sizeof(secret), BASE64);
     sodium_memzero(secret, sizeof(secret));
     return OK;
+}
+
+static enum err keep_secret(const char *path, const uint8_t secret[SECRET_BYTES], bool replace, char *error,
+                            size_t size)
+{
+    uint8_t there[SECRET_BYTES];
+    const bool readable = read_secret(path, there), absent = !readable && errno == ENOENT;
+    const bool same = readable && sodium_memcmp(there, secret, SECRET_BYTES) == 0;
+
+    sodium_memzero(there, sizeof(there));
+    if (same)
+        return OK;
+    if (absent || replace)
+        return write_secret(path, secret, !absent, error, size);
+    snprintf(error, size, "%s is there already, with another secret", path);
+    return E_CONFLICT;
+}
+
+enum err service_key_copy(const char *db_path, const char *to_path, bool replace, char *error, size_t size)
+{
+    uint8_t secret[SECRET_BYTES];
+    char to[PATH_LIMIT];
+    enum err e = name_file(str_of(to_path), to, error, size);
+
+    if (e == OK)
+        e = present_secret(db_path, secret, error, size);
+    if (e != OK)
+        return e;
+    e = keep_secret(to, secret, replace, error, size);
+    sodium_memzero(secret, sizeof(secret));
+    return e;
 }
 
 enum err service_key(const struct settings *s, const char *purpose, uint8_t ret_key[SERVICE_KEY_BYTES], char *error,

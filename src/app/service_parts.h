@@ -8,10 +8,12 @@
 #include "cache/generation.h"
 #include "db/budget.h"
 #include "limit/table.h"
+#include "ops/listeners.h"
 #include "ops/master.h"
+#include "ops/notify.h"
 #include "ops/pid_file.h"
+#include "ops/privileges.h"
 #include "ops/slots.h"
-#include "ops/sockets.h"
 #include "redis/conf.h"
 
 struct node {
@@ -23,7 +25,8 @@ struct node {
     struct cache_generations *generations;
     struct budget            *budget;         /* database connections of all workers */
     struct limit_table       *limits;         /* clients that are counted           */
-    struct sockets            sockets;
+    struct listeners          listeners;
+    struct notify             notify;         /* the service manager                */
     struct pid_file           pid_file;
     uint8_t                   key[SERVICE_KEY_BYTES];
 };
@@ -38,3 +41,11 @@ int service_worker_main(void *arg, const struct worker_seat *seat);
 /* Tells, once, when a database server has less room than the node may want of it;
  * true in any case: the service runs. */
 bool service_look_at_server(const struct settings *s);
+
+/* The user to become when root has started us (RUN_AS_USER); each says what is
+ * wrong in the log. */
+bool service_user_known(const struct settings *s);                            /* or none is named   */
+void service_user_warn(const struct settings *s);                             /* of serving as root */
+bool service_user_find(const struct settings *s, struct privileges *ret_who); /* false: stay who we are */
+void service_user_make_folders(const struct settings *s, const struct privileges *who);
+bool service_user_become(const struct node *n, const struct privileges *who);

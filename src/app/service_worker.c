@@ -78,6 +78,7 @@ struct db_scope *request_db(struct request *req)
     *scope = db_scope_of(request_worker(req)->db, &req->arena);
     scope->route = req->route->path;
     scope->request_id = req->id;
+    scope->trace = req->trace;
     req->local = scope;
     return scope;
 }
@@ -270,13 +271,16 @@ static int open_server(struct keeper *k, const struct worker_seat *seat)
     return 0;
 }
 
-/* The server listens on a duplicate: the worker's own descriptor would keep the
- * queue open when the server has stopped listening. */
+/* The server listens on duplicates: the worker's own descriptors would keep the
+ * queues open when the server has stopped listening. */
 static int listen_on(struct keeper *k, const struct worker_seat *seat)
 {
-    const int failure = server_listen(k->worker.server, seat->socket, k->node->settings->backlog);
+    int failure = 0;
 
-    close(seat->socket);
+    for (int i = 0; i < seat->socket_count && failure == 0; i++) {
+        failure = server_listen(k->worker.server, seat->sockets[i], k->node->settings->backlog);
+        close(seat->sockets[i]);
+    }
     return failure;
 }
 
@@ -294,7 +298,7 @@ static const struct part {
     { "cache",            open_cache },
     { "limiter",          open_limiter },
     { "server",           open_server },
-    { "listening socket", listen_on },
+    { "listening sockets", listen_on },
 };
 /* clang-format on */
 
@@ -329,6 +333,20 @@ static void open_timers(struct keeper *k)
     uv_timer_start(&k->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
 }
 
+static void name_files(struct worker_conf *conf, const struct settings *s)
+{
+    const char *database = s->db_driver == DB_DRIVER_SQLITE ? s->db_path.ptr : NULL;
+    const struct kept_file files[] = {
+        { "database", database },
+        { "access_log", s->access_log.ptr },
+        { "slow_log", s->slow_log.ptr },
+    };
+
+    _Static_assert(sizeof(files) <= sizeof(conf->files), "there is room for the files");
+    memcpy(conf->files, files, sizeof(files));
+    conf->file_count = sizeof(files) / sizeof(files[0]);
+}
+
 static void describe_worker(struct keeper *k, const struct worker_seat *seat)
 {
     const struct node *n = k->node;
@@ -346,6 +364,7 @@ static void describe_worker(struct keeper *k, const struct worker_seat *seat)
         .page_count = (size_t)n->settings->max_workers,
         .domain = &k->context,
     };
+    name_files(&k->worker.conf, n->settings);
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */
@@ -397,6 +416,15 @@ static void on_stop(void *arg)
     server_drain(k->worker.server, on_drained, k);
 }
 
+/* The files were renamed. */
+static void on_reopen(void *arg)
+{
+    const struct keeper *k = arg;
+
+    access_log_reopen(k->worker.access_log);
+    db_reopen_slow_log(k->worker.db);
+}
+
 /* ---- the life ----------------------------------------------------------------------------- */
 
 int service_worker_main(void *arg, const struct worker_seat *seat)
@@ -417,6 +445,7 @@ int service_worker_main(void *arg, const struct worker_seat *seat)
     if (!open_parts(&k, seat))
         return WORKER_CANNOT_START;
     worker_watch_on_stop(&k.watch, on_stop, &k);
+    worker_watch_on_reopen(&k.watch, on_reopen, &k);
     slot_move(seat->slot, WORKER_READY);
     uv_run(&k.loop, UV_RUN_DEFAULT);
     free_parts(&k);

@@ -18,6 +18,15 @@ struct address address_of_v4(const void *bytes)
 
 bool address_is_v4(const struct address *a) { return memcmp(a->bytes, mapped_prefix, sizeof(mapped_prefix)) == 0; }
 
+struct address address_of_unix(void) { return address_of_v4((const uint8_t[4]){ 0 }); }
+
+bool address_is_unix(const struct address *a)
+{
+    const struct address nobody = address_of_unix();
+
+    return memcmp(a->bytes, nobody.bytes, sizeof(nobody.bytes)) == 0;
+}
+
 /* ---- reading ------------------------------------------------------------------ */
 
 /* Copies text to a C string; false when it does not fit or holds a NUL. */
@@ -141,6 +150,12 @@ static char *put_v6(char *at, const uint8_t bytes[16])
 
 size_t address_print(const struct address *a, char out[static ADDRESS_TEXT_SIZE])
 {
+    static const char local[] = "unix";
+
+    if (address_is_unix(a)) {
+        memcpy(out, local, sizeof(local));
+        return sizeof(local) - 1;
+    }
     char *end = address_is_v4(a) ? put_v4(out, a->bytes + V4_OFFSET) : put_v6(out, a->bytes);
 
     *end = '\0';
@@ -168,6 +183,10 @@ enum err cidr_parse(struct str text, struct cidr *ret_range)
     int64_t bits = most;
     struct cidr range;
 
+    if (str_eq_nocase(text, STR("unix"))) {
+        *ret_range = (struct cidr){ address_of_unix(), V6_BITS };
+        return OK;
+    }
     if (address_parse(name, &range.base) != OK)
         return E_INVALID;
     if (slash < text.len && str_to_int(str_slice(text, slash + 1, text.len), 0, most, &bits) != OK)

@@ -21,12 +21,18 @@ struct address { uint8_t bytes[16]; };
 struct address address_of_v4(const void *bytes);
 bool address_is_v4(const struct address *address);
 
+/* Whoever comes by a Unix socket has no address. So that he can be counted and
+ * named in a list all the same, he goes by one that nobody can have, 0.0.0.0,
+ * whose text is "unix". Nobody's word is taken that he is it. */
+struct address address_of_unix(void);
+bool address_is_unix(const struct address *address);
+
 /* Reads "10.1.2.3", "2001:db8::1", "::ffff:10.1.2.3" or "fe80::1%eth0" (the
  * zone is ignored). E_INVALID for anything else: no ports, no brackets. */
 MUSTCHECK enum err address_parse(struct str text, struct address *ret_address);
 
 /* Writes "10.1.2.3" or "2001:db8::1", the one text that RFC 5952 has for each
- * address, with a NUL; returns its length. */
+ * address, or "unix", with a NUL; returns its length. */
 enum { ADDRESS_TEXT_SIZE = 40 };
 size_t address_print(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
 
@@ -34,7 +40,7 @@ size_t address_print(const struct address *address, char out[static ADDRESS_TEXT
  * base are zero. An IPv4 range has 96 bits more than its text says. */
 struct cidr { struct address base; unsigned bits; };
 
-/* Reads "10.0.0.0/8", "fd00::/8", or a lone address (the range of just that).
+/* Reads "10.0.0.0/8", "fd00::/8", a lone address (the range of just that), or "unix".
  * Bits of the address beyond the length are ignored. E_INVALID. */
 MUSTCHECK enum err cidr_parse(struct str text, struct cidr *ret_range);
 

@@ -250,7 +250,9 @@ static void put_number(struct line *line, const struct form *form, const struct 
 static void put_fields(struct line *line, const struct form *form, const struct log_field *fields, size_t count)
 {
     for (size_t i = 0; i < count && !line->cut; i++) {
-        if (fields[i].kind == LOG_FIELD_STR)
+        if (fields[i].kind == LOG_FIELD_OPTION && fields[i].s.len == 0)
+            continue;
+        if (fields[i].kind == LOG_FIELD_STR || fields[i].kind == LOG_FIELD_OPTION)
             put_fitting(line, form->str, fields[i].name, fields[i].s);
         else
             put_number(line, form, &fields[i]);

@@ -23,13 +23,14 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /* A named value of a line. */
 struct log_field {
     const char *name;
-    enum { LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_DOUBLE } kind;
+    enum { LOG_FIELD_STR, LOG_FIELD_OPTION, LOG_FIELD_INT, LOG_FIELD_DOUBLE } kind;
     struct str  s;
     int64_t     i;
     double      d;
 };
 #define LOG_S(field, value) { .name = (field), .kind = LOG_FIELD_STR, .s = (value) }
 #define LOG_C(field, value) { .name = (field), .kind = LOG_FIELD_STR, .s = str_of(value) }
+#define LOG_O(field, value) { .name = (field), .kind = LOG_FIELD_OPTION, .s = (value) }   /* left out when empty */
 #define LOG_I(field, value) { .name = (field), .kind = LOG_FIELD_INT, .i = (value) }
 #define LOG_D(field, value) { .name = (field), .kind = LOG_FIELD_DOUBLE, .d = (value) }
 

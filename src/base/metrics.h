@@ -66,17 +66,20 @@
     X(M_CACHE_BYTES,       "cache_bytes",                              "Memory held by cached responses")        \
     X(M_POOL_SIZE,         "db_client_connection_max_base",            "Database connections that are kept")     \
     X(M_POOL_MAX,          "db_client_connection_max",                 "Database connections allowed in all")    \
-    X(M_POOL_IDLE,         "db_client_connection_count{db_client_connection_state=\"idle\"}", "Database connections, by what they do") \
-    X(M_POOL_USED,         "db_client_connection_count{db_client_connection_state=\"used\"}", "Database connections, by what they do") \
-    X(M_POOL_OPENING,      "db_client_connection_count{db_client_connection_state=\"opening\"}", "Database connections, by what they do") \
-    X(M_POOL_CLOSING,      "db_client_connection_count{db_client_connection_state=\"closing\"}", "Database connections, by what they do") \
+    X(M_POOL_IDLE,         "db_client_connections{db_client_connection_state=\"idle\"}", "Database connections, by what they do") \
+    X(M_POOL_USED,         "db_client_connections{db_client_connection_state=\"used\"}", "Database connections, by what they do") \
+    X(M_POOL_OPENING,      "db_client_connections{db_client_connection_state=\"opening\"}", "Database connections, by what they do") \
+    X(M_POOL_CLOSING,      "db_client_connections{db_client_connection_state=\"closing\"}", "Database connections, by what they do") \
     X(M_POOL_OVERFLOW,     "db_client_connection_overflow",            "Open database connections beyond the base") \
     X(M_POOL_WAITING,      "db_client_connection_pending_requests",    "Requests waiting for a database connection") \
     X(M_POOL_OLDEST_WAIT_MS, "db_client_connection_oldest_wait_milliseconds", "Age of the longest wait for a database connection") \
+    X(M_POOL_AWAY,         "db_client_away",                           "Workers that cannot reach the database")  \
+    X(M_POOL_READ_ONLY,    "db_client_read_only",                      "Workers whose database may only be read") \
     X(M_LIMIT_CLIENTS,     "rate_limit_clients",                       "Clients that are remembered")            \
     X(M_LIMIT_CAPACITY,    "rate_limit_clients_max",                   "Clients that can be remembered at once") \
     X(M_LIMIT_EVICTIONS,   "rate_limit_evicted_clients",               "Clients that were forgotten for others, since the start") \
     X(M_REDIS_UP,          "redis_client_up",                          "Workers to which Redis answers")         \
+    X(M_REDIS_AWAY,        "redis_client_away",                        "Workers that should reach Redis and do not") \
     X(M_COROUTINES,        "coroutines",                               "Coroutines running or suspended")
 
 /* Histograms without labels; those with labels are series (below). */

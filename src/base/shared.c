@@ -28,9 +28,9 @@ struct directory {
 };
 _Static_assert(sizeof(struct directory) <= DIRECTORY_BYTES, "the directory is one page");
 
-static int map(int fd, size_t size, struct shared *ret_s)
+static int map(int fd, size_t size, int protection, struct shared *ret_s)
 {
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
     if (base == MAP_FAILED)
         return errno;
@@ -40,19 +40,21 @@ static int map(int fd, size_t size, struct shared *ret_s)
 
 /* ---- the owner's side --------------------------------------------------------------- */
 
+/* Sealed in its size: a reader in another process never finds a page gone. */
 int shared_open(struct shared *s, size_t size)
 {
-    const int fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC);
+    const int fd = memfd_create(MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int failure;
 
     if (fd < 0)
         return errno;
     if (size == 0 || size > SIZE_MAX - DIRECTORY_BYTES)
         failure = EINVAL;
-    else if (ftruncate(fd, (off_t)(size + DIRECTORY_BYTES)) != 0)
+    else if (ftruncate(fd, (off_t)(size + DIRECTORY_BYTES)) != 0 ||
+             fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
         failure = errno;
     else
-        failure = map(fd, size + DIRECTORY_BYTES, s);
+        failure = map(fd, size + DIRECTORY_BYTES, PROT_READ | PROT_WRITE, s);
     if (failure != 0)
         close(fd);
     else
@@ -86,7 +88,7 @@ void shared_publish(struct shared *s, const char *name, const void *part, size_t
 /* ---- another process's side ------------------------------------------------------------ */
 
 /* Opens a descriptor of another process if it is such a mapping; else -1. */
-static int open_theirs(const char *folder, const char *name)
+static int open_theirs(const char *folder, const char *name, int access)
 {
     char path[PATH_SIZE + LINK_SIZE], link[LINK_SIZE];
     ssize_t len;
@@ -96,10 +98,10 @@ static int open_theirs(const char *folder, const char *name)
     if (len < 0)
         return -1;
     link[len] = '\0';
-    return strncmp(link, "/memfd:sanad ", strlen("/memfd:sanad ")) == 0 ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    return strncmp(link, "/memfd:sanad ", strlen("/memfd:sanad ")) == 0 ? open(path, access | O_CLOEXEC) : -1;
 }
 
-static int find_theirs(pid_t pid, int *ret_fd)
+static int find_theirs(pid_t pid, int access, int *ret_fd)
 {
     char folder[PATH_SIZE];
     struct dirent *entry;
@@ -111,16 +113,16 @@ static int find_theirs(pid_t pid, int *ret_fd)
     if (!fds)
         return errno;
     while (fd < 0 && (entry = readdir(fds)) != NULL)
-        fd = open_theirs(folder, entry->d_name);
+        fd = open_theirs(folder, entry->d_name, access);
     closedir(fds);
     *ret_fd = fd;
     return fd < 0 ? ENOENT : 0;
 }
 
-int shared_attach(pid_t pid, struct shared *ret_s)
+static int attach(pid_t pid, int access, struct shared *ret_s)
 {
     struct stat st;
-    int fd = -1, failure = find_theirs(pid, &fd);
+    int fd = -1, failure = find_theirs(pid, access, &fd);
 
     if (failure != 0)
         return failure;
@@ -129,7 +131,7 @@ int shared_attach(pid_t pid, struct shared *ret_s)
     else if (st.st_size < DIRECTORY_BYTES)
         failure = EPROTO;
     else
-        failure = map(fd, (size_t)st.st_size, ret_s);
+        failure = map(fd, (size_t)st.st_size, access == O_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE, ret_s);
     if (failure != 0) {
         close(fd);
     } else if (memcmp(ret_s->base, MARK, sizeof(MARK)) != 0) {
@@ -139,18 +141,47 @@ int shared_attach(pid_t pid, struct shared *ret_s)
     return failure;
 }
 
-void *shared_find(const struct shared *s, const char *name, size_t least)
+int shared_attach(pid_t pid, struct shared *ret_s) { return attach(pid, O_RDWR, ret_s); }
+int shared_look(pid_t pid, struct shared *ret_s) { return attach(pid, O_RDONLY, ret_s); }
+
+void shared_version(pid_t pid, char out[static SHARED_VERSION_SIZE])
+{
+    const size_t prefix = strlen("sanad ");
+    char mark[NAME_SIZE] = "";
+    int fd = -1;
+
+    out[0] = '\0';
+    if (find_theirs(pid, O_RDONLY, &fd) != 0)
+        return;
+    if (pread(fd, mark, sizeof(mark) - 1, 0) > 0 && strncmp(mark, MARK, prefix) == 0)
+        snprintf(out, SHARED_VERSION_SIZE, "%s", mark + prefix);
+    close(fd);
+}
+
+/* Numbers that another process may write are read once, then checked. */
+void *shared_part(const struct shared *s, const char *name, size_t *ret_size)
 {
     const struct directory *d = (const struct directory *)s->base;
 
     for (uint32_t i = 0; i < d->count && i < PARTS_MAX; i++) {
+        const uint64_t offset = d->parts[i].offset, size = d->parts[i].size;
+
         if (strncmp(d->parts[i].name, name, NAME_SIZE) != 0)
             continue;
-        if (d->parts[i].size < least || d->parts[i].offset > s->size || d->parts[i].size > s->size - d->parts[i].offset)
+        if (offset > s->size || size > s->size - offset || offset % CACHE_LINE != 0)
             return NULL;
-        return s->base + d->parts[i].offset;
+        *ret_size = size;
+        return s->base + offset;
     }
     return NULL;
+}
+
+void *shared_find(const struct shared *s, const char *name, size_t least)
+{
+    size_t size = 0;
+    void *part = shared_part(s, name, &size);
+
+    return part && size >= least ? part : NULL;
 }
 
 void shared_close(struct shared *s)

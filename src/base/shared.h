@@ -34,7 +34,18 @@ void shared_publish(struct shared *s, const char *name, const void *part, size_t
  * it shares nothing (it is no master), EPROTO when it is of another version. */
 int shared_attach(pid_t pid, struct shared *ret_s);
 
-/* A published part; NULL when there is none of that name with at least `least` bytes. */
+/* The same, only to read: a store there ends this process, and never harms theirs. */
+int shared_look(pid_t pid, struct shared *ret_s);
+
+/* The version of the program that runs as `pid`; "" when it shares nothing. */
+enum { SHARED_VERSION_SIZE = 16 };
+void shared_version(pid_t pid, char out[static SHARED_VERSION_SIZE]);
+
+/* A published part, within the mapping and aligned to a cache line, and its size; NULL
+ * when there is none of that name. */
+void *shared_part(const struct shared *s, const char *name, size_t *ret_size);
+
+/* The same; NULL also when it has less than `least` bytes. */
 void *shared_find(const struct shared *s, const char *name, size_t least);
 
 void shared_close(struct shared *s);

@@ -13,7 +13,7 @@
 
 #include "app/sanad.h"
 #include "cli/cli.h"
-#include "ops/sockets.h"
+#include "ops/listeners.h"
 #include "settings/table.h"
 
 enum { ERROR_SIZE = 256, APPLICATION_BYTES = 1024 * 1024, PATH_LIMIT = 4096, LOW_DISK_MB = 100 };
@@ -148,16 +148,24 @@ static void check_database(struct findings *f, const struct settings *s, const s
 
 static void check_port(struct findings *f, const struct settings *s)
 {
-    const struct sockets_conf conf = { s->host.ptr, s->port, 1, s->backlog };
-    char error[ERROR_SIZE] = "";
-    struct sockets sockets;
+    const struct listeners_conf conf = {
+        .host = s->host.ptr,
+        .port = s->port,
+        .count = 1,
+        .backlog = s->backlog,
+        .path = s->unix_socket.ptr,
+        .mode = s->unix_socket_mode,
+    };
+    char error[ERROR_SIZE] = "", places[ERROR_SIZE];
+    struct listeners listeners;
 
-    if (sockets_open(&conf, &sockets, error, sizeof(error)) != OK) {
+    if (listeners_open(&conf, &listeners, error, sizeof(error)) != OK) {
         finding_bad(f, "address", "%s", error);
         return;
     }
-    finding_good("address", "%s:%d is free", sockets.url_host, sockets.port);
-    sockets_close(&sockets);
+    listeners_print(&listeners, places, sizeof(places));
+    finding_good("address", "%s is free", places);
+    listeners_close(&listeners);
 }
 
 static void check_descriptors(struct findings *f, const struct settings *s)

@@ -45,8 +45,8 @@ struct command {
     int (*run)(int argc, char **argv); /* returns the exit status                           */
 };
 
-extern const struct command command_serve, command_check, command_config, command_migrate, command_demo, command_copy,
-    command_limits;
+extern const struct command command_serve, command_check, command_config, command_migrate, command_demo,
+    command_copy, command_backup, command_limits, command_status, command_top;
 
 /* An option of one command, "--name" or "--name VALUE": one of the pointers is
  * set, and written to. A row with a NULL name ends the list. */

@@ -254,7 +254,7 @@ static int run_transfer(struct transfer *t, const char *to)
         .tables = schema_tables,
         .count = schema_table_count,
         .arena = &t->arena,
-        .watcher = { tell_progress, tell_refused, t },
+        .watcher = { tell_progress, tell_refused, NULL, t },
     };
     progress_start(&t->progress, stderr, "rows");
     return with_databases(t);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* sanad limits: who asks most of the server that runs here, and letting one go. It
  * reads the table that the server's workers share (base/shared.h). */
-#include <errno.h>
+#include "cli/limits.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/shared.h"
 #include "cli/cli.h"
+#include "cli/running.h"
 #include "limit/client_address.h"
 #include "limit/limiter.h"
-#include "ops/pid_file.h"
 
-enum { LISTED_DEFAULT = 20, LISTED_MAX = 1000, NAME_SIZE = 64 };
+enum { LISTED_DEFAULT = 20, LISTED_MAX = 1000 };
 
 static int fail(const char *reason, const char *what)
 {
@@ -20,40 +20,10 @@ static int fail(const char *reason, const char *what)
     return CLI_FAILED;
 }
 
-/* ---- the running server's table ------------------------------------------------------- */
-
-static struct limit_table *find_table(const struct shared *shared)
-{
-    struct limit_table *t = shared_find(shared, "limits", limit_table_bytes(1));
-
-    if (!t || limit_table_bytes((size_t)limit_table_stats(t).capacity) > shared->size)
-        return NULL;
-    return shared_find(shared, "limits", limit_table_bytes((size_t)limit_table_stats(t).capacity));
-}
-
-static int attach(const struct settings *s, struct shared *ret_shared, struct limit_table **ret_table)
-{
-    const pid_t pid = s->pid_file.len > 0 ? pid_file_owner(s->pid_file.ptr) : 0;
-    int failure;
-
-    if (pid == 0)
-        return fail("no server is running here; PID_FILE says where to look: ", s->pid_file.ptr);
-    failure = shared_attach(pid, ret_shared);
-    if (failure == EPROTO)
-        return fail("the running server is of another version", "");
-    if (failure != 0)
-        return fail("cannot look into the running server: ", strerrordesc_np(failure));
-    *ret_table = find_table(ret_shared);
-    if (*ret_table)
-        return CLI_OK;
-    shared_close(ret_shared);
-    return fail("the running server keeps no limits", "");
-}
-
 /* ---- listing ------------------------------------------------------------------------------ */
 
 /* An address, or what is left of an account's name. */
-static void name_client(const struct limit_key *key, char out[static NAME_SIZE])
+void limits_name_client(const struct limit_key *key, char out[static LIMITS_NAME_SIZE])
 {
     struct address address;
     size_t used;
@@ -63,16 +33,16 @@ static void name_client(const struct limit_key *key, char out[static NAME_SIZE])
         (void)client_key_print(&address, out);
         return;
     }
-    used = (size_t)snprintf(out, NAME_SIZE, "account ");
+    used = (size_t)snprintf(out, LIMITS_NAME_SIZE, "account ");
     for (size_t i = 0; i < sizeof(key->bytes); i++)
-        used += (size_t)snprintf(out + used, NAME_SIZE - used, "%02x", key->bytes[i]);
+        used += (size_t)snprintf(out + used, LIMITS_NAME_SIZE - used, "%02x", key->bytes[i]);
 }
 
 static void print_client(const struct limit_client *c, int64_t now_ms)
 {
-    char name[NAME_SIZE];
+    char name[LIMITS_NAME_SIZE];
 
-    name_client(&c->key, name);
+    limits_name_client(&c->key, name);
     printf("%-42s %-8s %8u %8u %9u %8lld s\n", name, limit_class_name(c->key.kind), c->minute, c->hour, c->refused,
            (long long)((now_ms - c->seen_ms) / MS_PER_S));
 }
@@ -134,14 +104,19 @@ static int take_task(const char *forgotten, const char *listed, struct task *ret
 
 static int work(const struct settings *s, const struct task *task)
 {
-    struct limit_table *table = NULL;
-    struct shared shared;
-    int status = attach(s, &shared, &table);
+    char why[RUNNING_WHY_SIZE];
+    struct limit_table *table;
+    struct running running;
+    int status;
 
-    if (status != CLI_OK)
-        return status;
-    status = task->forgets ? forget(table, &task->address) : list(table, (size_t)task->listed);
-    shared_close(&shared);
+    if (!running_open(s, task->forgets ? RUNNING_CHANGE : RUNNING_READ, &running, why))
+        return fail(why, "");
+    table = running_limits(&running);
+    if (!table)
+        status = fail("the running server is another build, whose limits this one cannot read", "");
+    else
+        status = task->forgets ? forget(table, &task->address) : list(table, (size_t)task->listed);
+    running_close(&running);
     return status;
 }
 

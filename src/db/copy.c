@@ -213,8 +213,7 @@ static enum err next_batch(struct batch *b, bool *more)
         return e;
     b->after = twin_key(row_of(b, b->rows.count - 1));
     c->done += (int64_t)b->rows.count;
-    copy_tell(c, COPY_STORING);
-    return OK;
+    return copy_tell(c, COPY_STORING, b->error, b->size);
 }
 
 bool copy_shrink(struct copy *c, enum err e)
@@ -225,12 +224,16 @@ bool copy_shrink(struct copy *c, enum err e)
     return true;
 }
 
-void copy_tell(const struct copy *c, enum copy_phase phase)
+enum err copy_tell(const struct copy *c, enum copy_phase phase, char *error, size_t size)
 {
     const struct copy_watcher *w = &c->job->watcher;
 
     if (w->progress)
         w->progress(w->arg, phase, c->done, c->total);
+    if (!w->stopped || !w->stopped(w->arg))
+        return OK;
+    snprintf(error, size, "stopped");
+    return E_CANCELLED;
 }
 
 static enum err store_table(struct copy *c, const struct copy_place *place, char *error, size_t size)

@@ -28,10 +28,11 @@ struct copy_table { const char *name, *columns; };
 
 enum copy_phase { COPY_STORING, COPY_COMPARING };
 
-/* Who is told how it goes; each may be NULL. */
+/* Who is told how it goes, and asked; each may be NULL. */
 struct copy_watcher {
     void (*progress)(void *arg, enum copy_phase phase, int64_t done, int64_t total);
     void (*refused)(void *arg, const char *table, int64_t key, const char *why);
+    bool (*stopped)(void *arg);     /* whether to give up: E_CANCELLED */
     void *arg;
 };
 

@@ -112,8 +112,7 @@ static enum err step(struct comparing *c, char *error, size_t size)
     take_page(c, &c->from);
     take_page(c, &c->to);
     c->copy->done += (int64_t)c->from.page.count;
-    copy_tell(c->copy, COPY_COMPARING);
-    return OK;
+    return copy_tell(c->copy, COPY_COMPARING, error, size);
 }
 
 static void conclude(struct reading *r, struct copy_sum *ret_sum)

@@ -13,14 +13,12 @@ enum {
     LOOK_MAX_BYTES = 64 * 1024,
 };
 
-#define MARK "unfinished_copy"
-
 static const struct db_statement make_mark = {
     "copy_mark",
-    "CREATE TABLE " MARK " (begun_at BIGINT NOT NULL PRIMARY KEY)",
+    "CREATE TABLE " COPY_MARK " (begun_at BIGINT NOT NULL PRIMARY KEY)",
     DB_WRITE,
 };
-static const struct db_statement drop_mark = { "copy_unmark", "DROP TABLE IF EXISTS " MARK, DB_WRITE };
+static const struct db_statement drop_mark = { "copy_unmark", "DROP TABLE IF EXISTS " COPY_MARK, DB_WRITE };
 static const struct db_statement drop_migrations = {
     "copy_drop_migrations",
     "DROP TABLE IF EXISTS schema_migrations",
@@ -37,7 +35,7 @@ static const struct db_statement schema_version = {
 static enum err find_mark(struct db_scope *scope, bool *ret_unfinished)
 {
     struct db_rows rows;
-    const enum err e = db_query(scope, db_driver_of(scope->db)->table_exists, DB_ARGS(DBV_TEXT(STR(MARK))), &rows);
+    const enum err e = db_query(scope, db_driver_of(scope->db)->table_exists, DB_ARGS(DBV_TEXT(STR(COPY_MARK))), &rows);
 
     if (e == OK)
         *ret_unfinished = rows.count > 0;

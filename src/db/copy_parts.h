@@ -6,6 +6,9 @@
 #include "db/copy.h"
 #include "db/twin.h"
 
+/* The table that a database has while a copy into it is not finished. */
+#define COPY_MARK "unfinished_copy"
+
 struct copy_place {
     struct twin      twin;
     struct twin_size from, to;      /* as they were when the copy was opened */
@@ -28,7 +31,8 @@ enum err copy_failed(const struct copy *c, const struct db_scope *side, enum err
  * last one may be tried again. */
 bool copy_shrink(struct copy *c, enum err e);
 
-void copy_tell(const struct copy *c, enum copy_phase phase);
+/* Tells how far it is. E_CANCELLED: no further. */
+MUSTCHECK enum err copy_tell(const struct copy *c, enum copy_phase phase, char *error, size_t size);
 
 /* The sign of an unfinished copy goes. */
 MUSTCHECK enum err copy_unmark(struct copy *c);

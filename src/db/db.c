@@ -72,6 +72,12 @@ void db_free(struct db *db)
     free(db);
 }
 
+void db_reopen_slow_log(struct db *db)
+{
+    if (db)
+        slow_log_reopen(&db->slow);
+}
+
 void db_shutdown(struct db *db) { pool_shutdown(&db->pool); }
 void db_tick(struct db *db) { pool_tick(&db->pool); }
 int64_t db_retry_after_ms(const struct db *db) { return pool_retry_after_ms(&db->pool); }
@@ -103,7 +109,7 @@ struct db_scope db_scope_of(struct db *db, struct arena *arena)
 
 static struct pool_holder holder_of(const struct db_scope *scope)
 {
-    return (struct pool_holder){ .route = scope->route, .request_id = scope->request_id };
+    return (struct pool_holder){ .route = scope->route, .request_id = scope->request_id, .trace = scope->trace };
 }
 
 void db_scope_end(struct db_scope *scope)
@@ -151,7 +157,8 @@ static enum err run_held(struct db_scope *scope, const struct db_statement *st, 
                                             .changes = rows.changes,
                                             .took = took,
                                             .route = scope->route,
-                                            .request_id = scope->request_id });
+                                            .request_id = scope->request_id,
+                                            .trace = scope->trace });
     if (e == OK)
         *ret_rows = rows;
     return e;

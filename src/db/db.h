@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/trace.h"
 #include "db/statement.h"
 
 struct budget;
@@ -52,6 +53,7 @@ struct db_scope {
     struct arena     *arena;        /* where results go                     */
     const char       *route;        /* for the log; may be NULL             */
     struct str        request_id;   /* likewise                             */
+    struct trace      trace;        /* likewise                             */
     struct db_pooled *held;         /* connection, while one is borrowed    */
     bool              in_transaction;
     unsigned          queries;      /* statements run                       */
@@ -68,6 +70,9 @@ void db_free(struct db *db);
 
 /* Ends pooling: idle connections close now, borrowed ones on return. */
 void db_shutdown(struct db *db);
+
+/* The file of slow statements was renamed: opens its path anew. NULL is fine. */
+void db_reopen_slow_log(struct db *db);
 
 /* The pool's housekeeping; call about once a second, on the loop. */
 void db_tick(struct db *db);

@@ -23,11 +23,12 @@
 
 #include "base/coro.h"
 
-/* Ours is UTC and strict. A Galera node that has lost its cluster would let us set
- * that, and read variables, but begins no transaction. */
+/* Ours is UTC and strict, and a transaction sees one moment: a copy relies on it. A Galera node that has lost its
+ * cluster would let us set that, and read variables, but begins no transaction. */
 static const char session[] =
     "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', "
-    "autocommit = 1, innodb_lock_wait_timeout = 10; START TRANSACTION; COMMIT";
+    "autocommit = 1, innodb_lock_wait_timeout = 10; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; "
+    "START TRANSACTION; COMMIT";
 
 enum { FAREWELL_MS = 1000 };
 

@@ -305,17 +305,25 @@ static enum err borrow(struct pool *p, mono_ns asked, struct db_pooled **ret_con
     return coro_self() ? wait_in_line(p, asked, ret_conn) : open_at_once(p, ret_conn);
 }
 
+/* As much of s as there is room for. */
+static void keep_text(struct str s, char *out, size_t size)
+{
+    const size_t n = s.len < size - 1 ? s.len : size - 1;
+
+    if (n > 0)
+        memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
+
 void pool_lend(struct db_pooled *c, const struct pool_holder *who)
 {
-    const size_t n = who->request_id.len < POOL_REQUEST_ID_MAX ? who->request_id.len : POOL_REQUEST_ID_MAX;
-
     c->lent_at = c->pool->now();
     c->leak_told = false;
     c->statement = NULL;
     c->route = who->route;
-    if (n > 0)
-        memcpy(c->request_id, who->request_id.ptr, n);
-    c->request_id[n] = '\0';
+    keep_text(who->request_id, c->request_id, sizeof(c->request_id));
+    keep_text(who->trace.id, c->trace_id, sizeof(c->trace_id));
+    keep_text(who->trace.parent, c->parent_id, sizeof(c->parent_id));
 }
 
 enum err pool_get(struct pool *p, const struct pool_holder *who, struct db_pooled **ret_conn)
@@ -400,7 +408,8 @@ static void report_leaks(struct pool *p, mono_ns now)
         c->leak_told = true;
         metric_add(M_POOL_LEAKS, 1);
         log_event(LOG_WARNING, "database connection held for long", LOG_C("route", c->route),
-                  LOG_C("request_id", c->request_id), LOG_C("statement", c->statement), LOG_D("held_s", held_s));
+                  LOG_C("request_id", c->request_id), LOG_C("statement", c->statement), LOG_D("held_s", held_s),
+                  LOG_O("trace_id", str_of(c->trace_id)), LOG_O("parent_id", str_of(c->parent_id)));
     }
 }
 
@@ -428,6 +437,8 @@ void pool_tick(struct pool *p)
     look(p); /* it may have been rung in vain, for want of memory or at a bad moment */
     show_budget(p);
     metric_gauge_set(M_POOL_OLDEST_WAIT_MS, ms_since(p, waiting_since(p)));
+    metric_gauge_set(M_POOL_AWAY, pool_is_away(p));
+    metric_gauge_set(M_POOL_READ_ONLY, p->read_only);
 }
 
 int64_t pool_retry_after_ms(const struct pool *p)

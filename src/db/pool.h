@@ -68,6 +68,7 @@ struct db_pooled {
     mono_ns lent_at;  /* to whom it is named after (pool_lend)         */
     const char *route;
     char request_id[POOL_REQUEST_ID_MAX + 1];
+    char trace_id[TRACE_ID_LEN + 1], parent_id[TRACE_PARENT_LEN + 1];
     bool leak_told;
     bool replace; /* another is opened when it is closed           */
 };
@@ -76,6 +77,7 @@ struct db_pooled {
 struct pool_holder {
     const char *route;
     struct str request_id;
+    struct trace trace;
 };
 
 struct pool {

@@ -63,16 +63,38 @@ static bool in_place(const struct slow_file *f)
            ours.st_ino == theirs.st_ino;
 }
 
-/* Opens the file, anew when another one or none has its name now. */
-static bool take_place(struct slow_file *f, mono_ns now)
+/* 0 or the errno; then the file that is open, if any, stays. */
+static int open_anew(struct slow_file *f)
 {
-    if (f->fd >= 0 && now >= f->look_due && !in_place(f))
-        slow_file_close(f);
-    if (f->fd < 0)
-        f->fd = open_file(f->path);
+    const int fd = open_file(f->path);
+
+    if (fd < 0)
+        return errno;
+    slow_file_close(f);
+    f->fd = fd;
+    return 0;
+}
+
+void slow_file_reopen(struct slow_file *f)
+{
+    const int failure = f->path && f->fd >= 0 ? open_anew(f) : 0;
+
+    if (failure != 0)
+        log_event(LOG_ERROR, "cannot open SLOW_LOG; going on with the one that is open", LOG_C("path", f->path),
+                  LOG_C("why", strerrordesc_np(failure)));
+}
+
+/* Opens the file, anew when another one or none has its name now. 0 or the
+ * errno when none is open. */
+static int take_place(struct slow_file *f, mono_ns now)
+{
+    int failure = 0;
+
+    if (f->fd < 0 || (now >= f->look_due && !in_place(f)))
+        failure = open_anew(f);
     if (now >= f->look_due)
         f->look_due = now + (mono_ns)LOOK_S * NS_PER_S;
-    return f->fd >= 0;
+    return f->fd >= 0 ? 0 : failure;
 }
 
 static void drop(struct slow_file *f, int failure, mono_ns now)
@@ -159,6 +181,10 @@ static void put_comment(struct buf *out, const struct slow_query *q)
     put_word(out, "name", str_of(q->st->name));
     put_word(out, "route", str_of(q->route));
     put_word(out, "request_id", q->request_id);
+    if (q->trace.id.len > 0) {
+        put_word(out, "trace_id", q->trace.id);
+        put_word(out, "parent_id", q->trace.parent);
+    }
     buf_cstr(out, " */;\n");
 }
 
@@ -173,8 +199,9 @@ void slow_file_write(struct slow_file *f, const struct slow_query *q)
 
     if (!f->path)
         return;
-    if (!take_place(f, now)) {
-        drop(f, errno, now);
+    failure = take_place(f, now);
+    if (failure != 0) {
+        drop(f, failure, now);
         return;
     }
     buf_init_fixed(&head, head_room, sizeof(head_room));

@@ -18,8 +18,9 @@
  * not mix. One that cannot be written is dropped, counted (M_SLOW_LOG_DROPPED)
  * and complained of once a minute: a full disk harms nobody. It is written
  * where the loop runs: it is rare, and a regular file does not make one wait.
- * A file that was moved away or removed is made anew within a second, so that
- * it can be rotated.
+ * A file that was moved away or removed is made anew within a second, or at
+ * once when it is told so (slow_file_reopen), so that it can be rotated; when
+ * that cannot be done, the old one is written on.
  */
 #pragma once
 
@@ -42,6 +43,9 @@ struct slow_file {
 /* Opens nothing yet. `path` must outlive it; NULL or empty: none is kept. */
 void slow_file_init(struct slow_file *f, const char *path);
 void slow_file_close(struct slow_file *f);
+
+/* Opens the path anew if a file is open; says so when that fails, and keeps the old one. */
+void slow_file_reopen(struct slow_file *f);
 
 /* Whether it could be opened, to ask before anybody writes. False: `error` says
  * why not, in a sentence. */

@@ -10,7 +10,7 @@
 enum {
     PLAN_MEMORY = 256 * 1024,
     PLANS_APART_MS = 100,
-    FIELDS_MAX = 8,
+    FIELDS_MAX = 10,
 };
 
 void slow_log_init(struct slow_log *log, const struct db_conf *conf)
@@ -20,6 +20,7 @@ void slow_log_init(struct slow_log *log, const struct db_conf *conf)
 }
 
 void slow_log_done(struct slow_log *log) { slow_file_close(&log->file); }
+void slow_log_reopen(struct slow_log *log) { slow_file_reopen(&log->file); }
 
 bool slow_log_wants(const struct slow_log *log, mono_ns took)
 {
@@ -42,10 +43,15 @@ static struct str ask_for_plan(struct slow_log *log, struct db_conn *c, const st
 static void write_line(const struct slow_query *q, struct str plan)
 {
     struct log_field fields[FIELDS_MAX] = {
-        LOG_C("statement", q->st->name),       LOG_I("ms", q->took / NS_PER_MS), LOG_I("rows", (int64_t)q->rows),
-        LOG_I("changes", (int64_t)q->changes), LOG_C("route", q->route),         LOG_S("request_id", q->request_id),
+        LOG_C("statement", q->st->name),
+        LOG_I("ms", q->took / NS_PER_MS),
+        LOG_I("rows", (int64_t)q->rows),
+        LOG_I("changes", (int64_t)q->changes),
+        LOG_C("route", q->route),
+        LOG_S("request_id", q->request_id),
+        LOG_TRACE(q->trace),
     };
-    size_t count = 6;
+    size_t count = 8;
 
     if (q->result != OK)
         fields[count++] = (struct log_field)LOG_C("error", err_name(q->result));

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/trace.h"
 #include "db/slow_file.h"
 #include "db/statement.h"
 
@@ -27,6 +28,7 @@ struct slow_query {
     mono_ns                    took;
     const char                *route;      /* may be NULL       */
     struct str                 request_id;
+    struct trace               trace;
 };
 
 struct slow_log {
@@ -39,6 +41,7 @@ struct slow_log {
 /* Opens nothing yet. `conf` must outlive it. */
 void slow_log_init(struct slow_log *log, const struct db_conf *conf);
 void slow_log_done(struct slow_log *log);
+void slow_log_reopen(struct slow_log *log);
 
 /* Whether a statement that took so long is to be told. */
 bool slow_log_wants(const struct slow_log *log, mono_ns took);

@@ -430,11 +430,29 @@ static struct str new_id(struct arena *a)
     return (struct str){ id, 16 };
 }
 
+/* A request has one parent, or none that can be told. */
+static void read_trace(struct request *req, const struct http_field *field, bool again)
+{
+    (void)trace_parse(again ? STR_EMPTY : field->value, &req->trace);
+}
+
+/* What the client calls it. One walk for both headers: it is on every request's path. */
 static void name_request(struct exchange *x)
 {
-    const struct http_field *given = http_find(&x->head, STR("X-Request-Id"));
+    struct str id = STR_EMPTY;
+    bool traced = false;
 
-    x->req.id = given && sane_id(given->value) ? given->value : new_id(&x->req.arena);
+    x->req.trace = (struct trace){ STR_EMPTY, STR_EMPTY };
+    for (size_t i = 0; i < x->head.field_count; i++) {
+        const struct http_field *field = &x->head.fields[i];
+        if (field->name.len == 12 && id.len == 0 && str_eq_nocase(field->name, STR("x-request-id"))) {
+            id = field->value;
+        } else if (field->name.len == 11 && str_eq_nocase(field->name, STR("traceparent"))) {
+            read_trace(&x->req, field, traced);
+            traced = true;
+        }
+    }
+    x->req.id = sane_id(id) ? id : new_id(&x->req.arena);
 }
 
 static void find_client(struct exchange *x)

@@ -64,7 +64,7 @@ static bool read_node(struct str node, struct address *ret_address)
     struct str host, port;
 
     return split_node(node, &host, &port) && (port.len == 0 || is_port(port)) && !holds(host, '%') &&
-           address_parse(host, ret_address) == OK;
+           address_parse(host, ret_address) == OK && !address_is_unix(ret_address);
 }
 
 /* ---- Forwarded ------------------------------------------------------------------- */

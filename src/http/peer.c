@@ -9,13 +9,6 @@ static void set_address(struct peer *p, const struct address *address, const str
     p->text_len = (uint8_t)address_print(address, p->text);
 }
 
-static void set_local(struct peer *p)
-{
-    static const uint8_t loopback[4] = { 127, 0, 0, 1 };
-
-    *p = (struct peer){ .address = address_of_v4(loopback), .trusted = true, .text = "local", .text_len = 5 };
-}
-
 void peer_init(struct peer *p, const struct sockaddr *socket_address, const struct cidr_list *trusted)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)socket_address;
@@ -27,15 +20,17 @@ void peer_init(struct peer *p, const struct sockaddr *socket_address, const stru
     } else if (socket_address->sa_family == AF_INET6) {
         memcpy(a.bytes, &v6->sin6_addr, sizeof(a.bytes));
     } else {
-        set_local(p);
-        return;
+        a = address_of_unix();
     }
     set_address(p, &a, trusted);
 }
 
 void peer_becomes(struct peer *p, const struct address *address, const struct cidr_list *trusted)
 {
-    set_address(p, address, trusted);
+    if (address_is_unix(address))
+        peer_hides(p);
+    else
+        set_address(p, address, trusted);
 }
 
 void peer_hides(struct peer *p)

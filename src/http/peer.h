@@ -2,9 +2,9 @@
 /* Who is at the other end of a connection, and who asks for a request.
  *
  * They differ behind a proxy. Whose word counts is decided once a connection:
- * a peer is trusted when its address is in the list given (TRUSTED_PROXIES), or
- * when it has none, because it came by a Unix socket: whoever may open that was
- * let in by the file system. Such a peer counts as the loopback address.
+ * a peer is trusted when its address is in the list given (TRUSTED_PROXIES). One
+ * that came by a Unix socket has none, and is trusted when the list names
+ * `unix`; else all who come so count as one client, of no other range.
  * What a trusted peer says of its clients: forwarded.h, proxy_protocol.h.
  */
 #pragma once
@@ -21,11 +21,10 @@ struct peer {
     bool           trusted;                 /* a proxy that is believed                         */
     bool           hidden;                  /* a proxy that was asked, but did not say for whom */
     uint8_t        text_len;
-    char           text[ADDRESS_TEXT_SIZE]; /* of the address; "local" for a Unix socket        */
+    char           text[ADDRESS_TEXT_SIZE]; /* of the address; "unix" for a Unix socket */
 };
 
-/* The other end of a socket; `trusted` may be NULL: nobody's word counts but a
- * Unix socket's. */
+/* The other end of a socket; `trusted` may be NULL: nobody's word counts. */
 void peer_init(struct peer *p, const struct sockaddr *socket_address, const struct cidr_list *trusted);
 
 /* The peer speaks for that address from now on... */

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/trace.h"
 #include "http/parser.h"
 #include "http/peer.h"
 #include "http/response.h"
@@ -29,6 +30,7 @@ struct request {
     size_t                 rest;          /* SUBTREE: first segment below the route   */
     struct arg             args[PARAMS_MAX];
     struct str             id;            /* X-Request-Id: the client's if sane       */
+    struct trace           trace;         /* of which it is a part; of its header     */
     struct peer            peer;          /* the other end of the connection          */
     struct client_address  client;        /* who asks: the peer, or whom it speaks for */
     mono_ns                started;

@@ -20,21 +20,36 @@ static const double DRAIN_SILENCE_S = 0.5;
 enum { STACK_BYTES = 256 * 1024, STACKS_KEPT = 64, ACCEPTS_A_TURN = 64 };
 
 /* ---- accepting ------------------------------------------------------------
- * The listening socket is watched only while there is room; beyond
+ * The listening sockets are watched only while there is room; beyond
  * max_connections clients wait in the kernel's backlog. */
 
-static void on_acceptable(uv_poll_t *poll, int status, int events);
-static void on_handle_closed(uv_handle_t *h);
+/* What came of an attempt to accept. */
+enum catch {
+    CAUGHT, /* a connection, or one that was gone again: there may be more */
+    EMPTY,  /* nobody waits                                                */
+    LACKING /* descriptors or memory; the next tick tries again            */
+};
 
-static void watch_listener(struct server *s, bool on)
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+static void on_listener_closed(uv_handle_t *h);
+
+static void watch_one(struct listener *l, bool on)
 {
-    if (!s->listener_open || s->accepting == on)
+    if (l->fd < 0)
+        return;
+    if (on)
+        uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    else
+        uv_poll_stop(&l->poll);
+}
+
+static void watch_listeners(struct server *s, bool on)
+{
+    if (s->accepting == on)
         return;
     s->accepting = on;
-    if (on)
-        uv_poll_start(&s->listener, UV_READABLE, on_acceptable);
-    else
-        uv_poll_stop(&s->listener);
+    for (size_t i = 0; i < s->listener_count; i++)
+        watch_one(s->listeners[i], on);
 }
 
 static bool has_room(const struct server *s) { return s->conn_count < (size_t)s->conf.max_connections; }
@@ -49,94 +64,142 @@ static void complain(struct server *s, int error)
               LOG_I("connections", (int64_t)s->conn_count));
 }
 
-/* Whether another connection may be tried; else `accepting` says if the queue
- * was empty (as before) or descriptors were lacking (off, until the next tick). */
-static bool accept_one(struct server *s)
+static enum catch accept_one(struct listener *l)
 {
+    struct server *s = l->server;
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
-    int fd;
+    const int fd = accept4(l->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    fd = accept4(s->listen_fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         conn_open(s, fd, (const struct sockaddr *)&address);
-        return true;
+        return CAUGHT;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    switch (errno) {
+    case ECONNABORTED:
+    case EINTR:
+        return CAUGHT;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
         complain(s, errno);
-        watch_listener(s, false); /* the next tick tries again */
-        return false;
+        watch_listeners(s, false);
+        return LACKING;
+    case EINVAL: /* a Unix socket whose door is shut is readable for ever */
+        watch_one(l, false);
+        return EMPTY;
+    default:
+        return EMPTY;
     }
-    return errno == ECONNABORTED || errno == EINTR;
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events)
 {
-    struct server *s = poll->data;
+    struct listener *l = poll->data;
+    struct server *s = l->server;
     (void)status, (void)events;
 
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         if (!has_room(s)) {
-            watch_listener(s, false);
+            watch_listeners(s, false);
             return;
         }
-        if (!accept_one(s))
+        if (accept_one(l) != CAUGHT)
             return;
     }
 }
 
-static void close_listener(struct server *s)
+static void close_listener(struct listener *l)
 {
-    if (!s->listener_open)
+    if (l->fd < 0)
         return;
-    watch_listener(s, false);
-    s->listener_open = false;
-    uv_close((uv_handle_t *)&s->listener, on_handle_closed);
-    close(s->listen_fd);
-    s->listen_fd = -1;
+    uv_poll_stop(&l->poll);
+    uv_close((uv_handle_t *)&l->poll, on_listener_closed);
+    close(l->fd);
+    l->fd = -1;
+}
+
+static void close_listeners(struct server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++)
+        close_listener(s->listeners[i]);
 }
 
 /* Nobody may be lost who was let in: who waits in the queue is accepted, as room
- * allows, before the socket closes. */
-static void empty_queue(struct server *s)
+ * allows, before the socket closes. False: there is no room. */
+static bool empty_queue(struct listener *l)
 {
-    watch_listener(s, true);
-    while (has_room(s)) {
-        if (accept_one(s))
-            continue;
-        if (s->accepting || s->conn_count == 0)
-            close_listener(s);
-        return;
+    struct server *s = l->server;
+    enum catch c = CAUGHT;
+
+    while (c == CAUGHT && l->fd >= 0) {
+        if (!has_room(s))
+            return false;
+        c = accept_one(l);
     }
-    watch_listener(s, false);
+    if (c == LACKING && s->conn_count > 0)
+        return false;
+    close_listener(l);
+    return true;
+}
+
+static void empty_queues(struct server *s)
+{
+    watch_listeners(s, true);
+    for (size_t i = 0; i < s->listener_count; i++) {
+        if (!empty_queue(s->listeners[i])) {
+            watch_listeners(s, false);
+            return;
+        }
+    }
 }
 
 void server_room(struct server *s)
 {
-    if (!s->listener_open || !has_room(s))
+    if (!has_room(s))
         return;
     if (s->draining)
-        empty_queue(s);
+        empty_queues(s);
     else
-        watch_listener(s, true);
+        watch_listeners(s, true);
+}
+
+static int open_listener(struct listener *l, int fd, int backlog)
+{
+    int r;
+
+    l->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (l->fd < 0 || listen(l->fd, backlog) != 0)
+        return uv_translate_sys_error(errno);
+    r = uv_poll_init(l->server->loop, &l->poll, l->fd);
+    if (r != 0)
+        return r;
+    l->poll.data = l;
+    return 0;
 }
 
 int server_listen(struct server *s, int fd, int backlog)
 {
+    struct listener *l = s->listener_count < SERVER_LISTENERS_MAX ? calloc(1, sizeof(*l)) : NULL;
     int r;
 
-    s->listen_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (s->listen_fd < 0)
-        return uv_translate_sys_error(errno);
-    if (listen(s->listen_fd, backlog) != 0)
-        return uv_translate_sys_error(errno);
-    r = uv_poll_init(s->loop, &s->listener, s->listen_fd);
-    if (r != 0)
+    if (!l)
+        return UV_ENOMEM;
+    l->server = s;
+    r = open_listener(l, fd, backlog);
+    if (r != 0) {
+        if (l->fd >= 0)
+            close(l->fd);
+        free(l);
         return r;
-    s->listener.data = s;
-    s->listener_open = true;
+    }
+    s->listeners[s->listener_count++] = l;
     s->open_handles++;
-    watch_listener(s, true);
+    if (s->accepting)
+        watch_one(l, true);
+    else
+        watch_listeners(s, true);
     return 0;
 }
 
@@ -228,7 +291,6 @@ struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const
     s->step_count = step_count;
     s->hooks = hooks;
     s->app = app;
-    s->listen_fd = -1;
     s->coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
     if (!s->coros) {
         free(s);
@@ -245,20 +307,21 @@ struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const
     return s;
 }
 
-static void on_handle_closed(uv_handle_t *h)
+static void on_handle_closed(struct server *s)
 {
-    struct server *s = h->data;
-
     s->open_handles--;
     server_check_drained(s);
 }
+
+static void on_ticker_closed(uv_handle_t *h) { on_handle_closed(h->data); }
+static void on_listener_closed(uv_handle_t *h) { on_handle_closed(((struct listener *)h->data)->server); }
 
 void server_check_drained(struct server *s)
 {
     if (!s->draining || s->drained_told || s->conn_count > 0 || s->active > 0)
         return;
     if (!uv_is_closing((uv_handle_t *)&s->ticker))
-        uv_close((uv_handle_t *)&s->ticker, on_handle_closed);
+        uv_close((uv_handle_t *)&s->ticker, on_ticker_closed);
     if (s->open_handles > 0)
         return;
     s->drained_told = true;
@@ -270,14 +333,13 @@ void server_drain(struct server *s, void (*drained)(void *arg), void *arg)
     s->drained = drained;
     s->drained_arg = arg;
     s->draining = true;
-    if (s->listener_open)
-        empty_queue(s);
+    server_room(s);
     server_check_drained(s);
 }
 
 void server_abort(struct server *s)
 {
-    close_listener(s);
+    close_listeners(s);
     for (int state = 0; state < CONN_CLOSED; state++)
         while (!list_empty(&s->conns[state]))
             conn_close(container_of(s->conns[state].next, struct conn, link));
@@ -289,6 +351,8 @@ void server_free(struct server *s)
     if (!s)
         return;
     assert(s->conn_count == 0 && s->open_handles == 0);
+    for (size_t i = 0; i < s->listener_count; i++)
+        free(s->listeners[i]);
     exchange_free_idle(s);
     coro_pool_free(s->coros);
     free(s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The HTTP server of one worker: a listening socket, its connections, and what
+/* The HTTP server of one worker: listening sockets, their connections, and what
  * happens to a request: route -> parameters -> steps -> handler -> response. */
 #pragma once
 
@@ -54,8 +54,10 @@ struct server_hooks {
 struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const struct router *router,
                           const struct http_step *steps, size_t step_count, const struct server_hooks *hooks, void *app);
 
-/* Starts to accept on a listening descriptor, which stays the caller's (it is
- * duplicated). 0 or a negative uv error. */
+/* Starts to accept on a listening descriptor, TCP or Unix, which stays the
+ * caller's (it is duplicated); on SERVER_LISTENERS_MAX of them at most. 0 or a
+ * negative uv error. */
+enum { SERVER_LISTENERS_MAX = 320 };
 MUSTCHECK int server_listen(struct server *s, int fd, int backlog);
 
 /* Stops accepting, closes idle connections, lets the busy ones finish with

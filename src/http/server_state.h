@@ -29,6 +29,13 @@ struct outbox {
     char         scratch[OUTBOX_SCRATCH];
 };
 
+/* A listening descriptor; closed when fd is -1, freed with the server. */
+struct listener {
+    uv_poll_t      poll;
+    struct server *server;
+    int            fd;
+};
+
 struct server {
     uv_loop_t                 *loop;
     struct server_conf         conf;
@@ -39,9 +46,9 @@ struct server {
     void                      *app;
     struct coro_pool          *coros;
 
-    int                        listen_fd;            /* -1: not listening              */
-    uv_poll_t                  listener;
-    bool                       listener_open, accepting;
+    struct listener           *listeners[SERVER_LISTENERS_MAX];
+    size_t                     listener_count;
+    bool                       accepting;            /* the listeners are watched      */
     uint64_t                   complain_due;         /* loop time of the next complaint about accepting */
     uint64_t                   proxy_complain_due;   /* ... about a PROXY header               */
     uv_timer_t                 ticker;

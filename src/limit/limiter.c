@@ -86,7 +86,7 @@ static void tell_operator(const struct request *req, enum limit_class c, const s
         return;
     address_print(&req->client.address, text);
     log_event(LOG_WARNING, "client asks too often", LOG_C("client", text), LOG_C("class", limit_class_name(c)),
-              LOG_I("retry_after_s", v->retry_after_s), LOG_S("request_id", req->id));
+              LOG_I("retry_after_s", v->retry_after_s), LOG_S("request_id", req->id), LOG_TRACE(req->trace));
 }
 
 static struct response refusal(struct request *req, const struct limit_verdict *v)

@@ -317,8 +317,7 @@ struct limit_stats limit_table_stats(const struct limit_table *t)
 /* What is known of who sits there; false when that is nobody to speak of. */
 static bool read_seat(struct limit_table *t, uint32_t set, unsigned i, int64_t now_ms, struct limit_client *ret_client)
 {
-    static const struct limit_rate both = { WINDOW_COUNT_MAX, WINDOW_COUNT_MAX };
-    struct visit v = visit_at(&both, now_ms);
+    struct visit v = { .now_ms = now_ms };
     uint64_t words[KEY_WORDS], refusals;
     struct limit_client c;
 
@@ -333,9 +332,8 @@ static bool read_seat(struct limit_table *t, uint32_t set, unsigned i, int64_t n
     memcpy(&c.key, words, sizeof(c.key));
     refusals = atomic_load_explicit(&v.row->refusals, memory_order_relaxed);
     c.refused = refusals >> 48 == limit_seat_life(v.seat.tag) ? (uint32_t)(refusals & REFUSED_MAX) : 0;
-    (void)look(&v);
-    c.minute = v.uses[MINUTE].used;
-    c.hour = v.uses[HOUR].used;
+    c.minute = window_peek(&v.row->windows[MINUTE], stamp_of(&v, MINUTE)).used;
+    c.hour = window_peek(&v.row->windows[HOUR], stamp_of(&v, HOUR)).used;
     *ret_client = c;
     return limit_seat_is(v.seat.tag, hash_of(t, &c.key)) && limit_seat_kept(v.set, &v.seat);
 }

@@ -79,7 +79,7 @@ bool limit_table_forget(struct limit_table *t, const struct limit_key *key);
 
 /* The clients that asked most, of those seen in the last hour: let through in it,
  * plus refused since they are known. Returns how many, at most `room`. Walks the
- * whole table: milliseconds for each 10,000 clients. */
+ * whole table: milliseconds for each 10,000 clients. Only reads. */
 struct limit_client {
     struct limit_key key;
     uint32_t         minute, hour;   /* let through, in the windows as they are now */

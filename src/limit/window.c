@@ -159,6 +159,17 @@ static struct window_use use_of(struct window *w, uint64_t head, uint64_t stamp)
 
 struct window_use window_look(struct window *w, uint64_t stamp) { return use_of(w, advance(w, stamp), stamp); }
 
+struct window_use window_peek(const struct window *w, uint64_t stamp)
+{
+    struct window copy;
+
+    atomic_init(&copy.head, atomic_load(&w->head));
+    atomic_init(&copy.past, atomic_load_explicit(&w->past, memory_order_relaxed));
+    for (int i = 0; i < WINDOW_SLOTS; i++)
+        atomic_init(&copy.slots[i], atomic_load_explicit(&w->slots[i], memory_order_relaxed));
+    return window_look(&copy, stamp);
+}
+
 bool window_take(struct window *w, uint64_t stamp, uint32_t limit, struct window_use *ret_use)
 {
     uint64_t head = advance(w, stamp);

@@ -60,6 +60,10 @@ uint64_t window_stamp(uint16_t life, uint64_t unit);
 /* What is used at that time. (Closes units that are over, so it writes as well.) */
 struct window_use window_look(struct window *w, uint64_t stamp);
 
+/* The same for who may only read, and does not mind what happens meanwhile: looks at
+ * a copy. */
+struct window_use window_peek(const struct window *w, uint64_t stamp);
+
 /* Lets one through if less than `limit` is used. *ret_use is how it is then,
  * also when it was refused. */
 bool window_take(struct window *w, uint64_t stamp, uint32_t limit, struct window_use *ret_use);

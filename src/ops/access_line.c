@@ -14,7 +14,10 @@ enum {
     AGENT_MAX = 512,
     ID_MAX = 160,
     ROUTE_MAX = 160,
-    TEXTS_MAX = 2 * PEER_MAX + METHOD_MAX + TARGET_MAX + REFERER_MAX + AGENT_MAX + ID_MAX + ROUTE_MAX,
+    TRACE_MAX = TRACE_ID_LEN + 3, /* 3: put_escaped() leaves room for its dots */
+    PARENT_MAX = TRACE_PARENT_LEN + 3,
+    TEXTS_MAX = 2 * PEER_MAX + METHOD_MAX + TARGET_MAX + REFERER_MAX + AGENT_MAX + ID_MAX + ROUTE_MAX + TRACE_MAX +
+                PARENT_MAX,
     FIXED_MAX = 512, /* numbers, names, punctuation */
 };
 _Static_assert((int)TEXTS_MAX + (int)FIXED_MAX <= (int)ACCESS_LINE_MAX, "a line must hold all its parts");
@@ -149,6 +152,7 @@ static void put_escaped(struct cursor *c, enum log_format format, struct str s, 
 /* The record, with what it leaves out found or empty. */
 struct facts {
     struct str client, method, target, protocol, referer, agent, id, route;
+    struct trace trace;
     struct str proxy;                    /* the peer, when that is not the client */
     char client_text[ADDRESS_TEXT_SIZE]; /* `client` then                         */
 };
@@ -186,6 +190,7 @@ static void find_facts(const struct exchange_record *record, struct facts *f)
     if (!req)
         return;
     f->id = req->id;
+    f->trace = req->trace;
     find_client(req, f);
     if (req->route)
         f->route = str_of(req->route->path);
@@ -261,6 +266,12 @@ static void put_text(struct cursor *c, const struct access_line *line, const str
     put_or_dash(c, f.id, ID_MAX);
     PUT(c, " ");
     put_uint(c, (uint64_t)line->worker);
+    if (f.trace.id.len > 0) {
+        PUT(c, " ");
+        put_escaped(c, LOG_TEXT, f.trace.id, TRACE_MAX);
+        PUT(c, "-");
+        put_escaped(c, LOG_TEXT, f.trace.parent, PARENT_MAX);
+    }
     PUT(c, "\n");
 }
 
@@ -303,6 +314,8 @@ static void put_json(struct cursor *c, const struct access_line *line, const str
     put_member(c, STR(",\"referer\":\""), f.referer, REFERER_MAX);
     put_member(c, STR(",\"user_agent\":\""), f.agent, AGENT_MAX);
     put_member(c, STR(",\"request_id\":\""), f.id, ID_MAX);
+    put_member(c, STR(",\"trace_id\":\""), f.trace.id, TRACE_MAX);
+    put_member(c, STR(",\"parent_id\":\""), f.trace.parent, PARENT_MAX);
     PUT(c, ",\"worker\":");
     put_uint(c, (uint64_t)line->worker);
     PUT(c, "}\n");

@@ -19,6 +19,7 @@ enum {
     FLUSH_MS = 200,
     PATIENCE_MS = 1000, /* for a reader that takes nothing   */
     COMPLAIN_S = 60,
+    ERROR_SIZE = 256,
 };
 _Static_assert((int)ACCESS_LINE_MAX <= (int)PIPE_BUF, "a line must fit one atomic write");
 
@@ -27,12 +28,19 @@ struct page {
     char bytes[BUFFER_SIZE];
 };
 
+/* Where lines go. */
+struct log_target {
+    int fd;           /* -1: nowhere                                */
+    bool close_fd;    /* it is not standard output                  */
+    bool whole_pages; /* a regular file: one write a page           */
+};
+
 struct access_log {
     struct access_line line; /* how a line looks                          */
-    int fd;
-    bool close_fd;
-    bool whole_pages; /* a regular file: one write a page           */
-    bool writing;     /* `spare` belongs to the thread              */
+    const char *path;
+    struct log_target target;
+    struct log_target next; /* opened anew while the thread writes to `target` */
+    bool writing;           /* `spare` and `target` belong to the thread  */
     bool closed;
     bool timer_closed;
     struct page *filling, *spare;
@@ -61,7 +69,7 @@ static size_t piece(const struct access_log *log, const struct page *page, size_
 {
     const size_t left = page->len - from;
 
-    if (log->whole_pages || left <= PIPE_BUF)
+    if (log->target.whole_pages || left <= PIPE_BUF)
         return left;
     const char *start = page->bytes + from;
     const char *end = memrchr(start, '\n', PIPE_BUF);
@@ -98,8 +106,8 @@ static void write_page(struct access_log *log, const struct page *page)
 
     log->failure = 0;
     while (done < page->len && log->failure == 0) {
-        const bool takes = log->whole_pages || wait_writable(log->fd);
-        log->failure = takes ? write_all(log->fd, page->bytes + done, piece(log, page, done), &done) : EAGAIN;
+        const bool takes = log->target.whole_pages || wait_writable(log->target.fd);
+        log->failure = takes ? write_all(log->target.fd, page->bytes + done, piece(log, page, done), &done) : EAGAIN;
     }
     log->lost = count_lines(page->bytes + done, page->len - done);
 }
@@ -140,6 +148,30 @@ static void free_when_done(struct access_log *log)
     free(log);
 }
 
+static void close_target(struct log_target *t)
+{
+    if (t->fd >= 0 && t->close_fd)
+        (void)close(t->fd);
+    t->fd = -1;
+}
+
+static void take_next(struct access_log *log)
+{
+    if (log->next.fd < 0)
+        return;
+    close_target(&log->target);
+    log->target = log->next;
+    log->next.fd = -1;
+}
+
+/* The thread has posted, or is about to. */
+static void take_result(struct access_log *log)
+{
+    uv_sem_wait(&log->written);
+    drop(log, log->lost, failure_text(log->failure));
+    take_next(log);
+}
+
 static void on_work(uv_work_t *work)
 {
     struct access_log *log = work->data;
@@ -155,8 +187,7 @@ static void after_work(uv_work_t *work, int status)
     (void)status;
     log->writing = false;
     if (!log->closed) {
-        uv_sem_wait(&log->written);
-        drop(log, log->lost, failure_text(log->failure));
+        take_result(log);
         if (log->filling->len >= FLUSH_AT)
             access_log_flush(log);
     }
@@ -237,16 +268,37 @@ bool access_log_check(const char *path, char *error, size_t size)
     return fd >= 0;
 }
 
-static int open_target(struct access_log *log, const char *path)
+/* 0 or the errno; then *ret_target is as it was. */
+static int open_target(const char *path, struct log_target *ret_target)
 {
+    const int fd = is_stdout(path) ? STDOUT_FILENO : open_file(path);
     struct stat st;
 
-    log->close_fd = !is_stdout(path);
-    log->fd = log->close_fd ? open_file(path) : STDOUT_FILENO;
-    if (log->fd < 0)
+    if (fd < 0)
         return errno;
-    log->whole_pages = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode);
+    *ret_target = (struct log_target){
+        .fd = fd,
+        .close_fd = !is_stdout(path),
+        .whole_pages = fstat(fd, &st) == 0 && S_ISREG(st.st_mode),
+    };
     return 0;
+}
+
+/* What is being written goes to the old file whole, everything after it to the new one. */
+void access_log_reopen(struct access_log *log)
+{
+    char error[ERROR_SIZE];
+
+    if (!log || log->closed || is_stdout(log->path))
+        return;
+    close_target(&log->next);
+    const int failure = open_target(log->path, &log->next);
+    if (failure != 0) {
+        explain(log->path, failure, error, sizeof(error));
+        log_text(LOG_ERROR, "%s; going on with the one that is open", error);
+    } else if (!log->writing) {
+        take_next(log);
+    }
 }
 
 static struct access_log *allocate(void)
@@ -255,6 +307,7 @@ static struct access_log *allocate(void)
 
     if (!log)
         return NULL;
+    log->target.fd = log->next.fd = -1;
     log->filling = calloc(1, sizeof(struct page));
     log->spare = calloc(1, sizeof(struct page));
     if (log->filling && log->spare && uv_sem_init(&log->written, 0) == 0)
@@ -268,7 +321,7 @@ static struct access_log *allocate(void)
 struct access_log *access_log_open(uv_loop_t *loop, const struct access_log_conf *conf, char *error, size_t size)
 {
     struct access_log *log = allocate();
-    const int failure = log ? open_target(log, conf->path) : ENOMEM;
+    const int failure = log ? open_target(conf->path, &log->target) : ENOMEM;
 
     if (failure != 0) {
         explain(conf->path, failure, error, size);
@@ -279,6 +332,7 @@ struct access_log *access_log_open(uv_loop_t *loop, const struct access_log_conf
         return NULL;
     }
     log->line = (struct access_line){ .format = conf->format, .worker = conf->worker, .second = -1 };
+    log->path = conf->path;
     log->filling->len = 0;
     log->loop = loop;
     log->work.data = log->timer.data = log;
@@ -299,15 +353,12 @@ void access_log_close(struct access_log *log)
 {
     if (!log)
         return;
-    if (log->writing) {
-        uv_sem_wait(&log->written);
-        drop(log, log->lost, failure_text(log->failure));
-    }
+    if (log->writing)
+        take_result(log);
     write_page(log, log->filling);
     drop(log, log->lost, failure_text(log->failure));
     complain(log, log->complain_at);
-    if (log->close_fd)
-        (void)close(log->fd);
+    close_target(&log->target);
     log->closed = true;
     uv_close((uv_handle_t *)&log->timer, on_timer_closed);
 }

@@ -11,11 +11,13 @@
  * important than logging.
  *
  * A line is at most PIPE_BUF bytes, and into a pipe whole lines are written in
- * pieces of at most that: lines of several workers never mix. What a client
- * wrote is escaped and cut, so that it cannot forge a line.
+ * pieces of at most that: lines of several workers never mix; nor do they in a
+ * file, which is appended to, a buffer with one write. What a client wrote is
+ * escaped and cut, so that it cannot forge a line.
  *
  * Text, the first part as Gunicorn writes it, then microseconds, cache state,
- * request id, worker:
+ * request id, worker, and, for a request that is part of a trace, its id and
+ * the caller's span (base/trace.h), joined by a dash:
  *   192.0.2.7 - - [31/Jan/2026:12:00:00 +0000] "GET /api/spas HTTP/1.1" 200 1234 "-" "curl/7.88" 182 HIT 01J... 2
  */
 #pragma once
@@ -30,7 +32,7 @@
 struct access_log;
 
 struct access_log_conf {
-    const char     *path;      /* "-": standard output; else opened for appending */
+    const char     *path;      /* "-": standard output; else opened for appending; outlives the log */
     enum log_format format;
     int             worker;    /* index, for the line                             */
 };
@@ -46,6 +48,11 @@ void access_log_write(struct access_log *log, const struct exchange_record *reco
 
 /* Hands the lines so far to the writing thread, unless it is busy. */
 void access_log_flush(struct access_log *log);
+
+/* Opens the path anew: the file was renamed. Lines under way go to the old one,
+ * whole. When it cannot be opened, the log says so and goes on with the old
+ * one. Nothing for standard output. NULL is fine. */
+void access_log_reopen(struct access_log *log);
 
 /* Writes what is left (waits for it, about a second at most), then closes. The
  * memory goes when the loop has run once more. NULL is fine. */

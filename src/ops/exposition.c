@@ -93,7 +93,7 @@ static void render(const struct snapshot *s, const struct router *router, enum f
 struct response metrics_show(struct request *req)
 {
     const struct worker *w = req->app;
-    const struct node_source node = { w->pages, w->page_count, w->slots };
+    const struct node_source node = { w->pages, w->page_count, w->slots, w->conf.files, w->conf.file_count };
     const enum format format = choose_format(req);
     struct buf body;
 

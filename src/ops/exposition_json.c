@@ -167,26 +167,6 @@ static void write_rows(struct json *j, const struct snapshot *s, const struct se
     }
 }
 
-/* The end of the run of series that starts at `from` and shares kind, a and,
- * for HTTP, b; its sum, and how many of it were errors. */
-static size_t merge_run(const struct snapshot *s, size_t from, struct histogram_sum *ret_sum, uint64_t *ret_errors)
-{
-    const struct series_row *first = &s->series[from];
-    const unsigned error_from = first->kind == SERIES_HTTP ? 500 : 1; /* statuses; enum err */
-    size_t at = from;
-
-    *ret_sum = (struct histogram_sum){ 0 };
-    *ret_errors = 0;
-    for (; at < s->series_count; at++) {
-        const struct series_row *row = &s->series[at];
-        if (row->kind != first->kind || row->a != first->a || row->b != first->b)
-            break;
-        histogram_merge(ret_sum, &row->sum);
-        *ret_errors += row->c >= error_from ? row->sum.count : 0;
-    }
-    return at;
-}
-
 static void write_route_name(struct json *j, const struct series_row *row, const struct router *router)
 {
     json_member_str(j, "route", str_of(exposition_route(router, row->a)));
@@ -206,15 +186,14 @@ static void write_series(struct json *j, const struct snapshot *s, enum series_k
 
     json_array(j);
     for (size_t i = 0; i < s->series_count; i = next) {
-        struct histogram_sum sum;
-        uint64_t errors;
-        next = merge_run(s, i, &sum, &errors);
+        struct traffic sum;
+        next = snapshot_run(s, i, &sum);
         if (s->series[i].kind != kind)
             continue;
         json_object(j);
         (kind == SERIES_HTTP ? write_route_name : write_statement_name)(j, &s->series[i], router);
-        write_times(j, &sum);
-        json_member_uint(j, "errors", errors);
+        write_times(j, &sum.time);
+        json_member_uint(j, "errors", sum.errors);
         json_object_end(j);
     }
     json_array_end(j);

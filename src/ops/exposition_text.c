@@ -237,11 +237,13 @@ static double worker_restarts(const struct worker_view *w) { return (double)w->r
 static double worker_rss(const struct worker_view *w) { return (double)w->info.rss_bytes; }
 static double worker_cpu(const struct worker_view *w) { return w->info.cpu_seconds; }
 static double worker_fds(const struct worker_view *w) { return (double)w->info.open_fds; }
+static double worker_max_fds(const struct worker_view *w) { return (double)w->info.max_fds; }
 static double worker_started(const struct worker_view *w) { return (double)w->started / MS_PER_S; }
 static double worker_silence(const struct worker_view *w) { return (double)w->silence_ms / MS_PER_S; }
 
-static bool always(const struct worker_view *w) { return w->index >= 0; }
+static bool of_somebody(const struct worker_view *w) { return w->state != WORKER_NONE; }
 static bool when_known(const struct worker_view *w) { return w->known; }
+static bool when_fds_known(const struct worker_view *w) { return w->known && w->info.open_fds >= 0; }
 static bool when_beating(const struct worker_view *w) { return w->known && w->silence_ms >= 0; }
 
 static const struct worker_family {
@@ -249,11 +251,12 @@ static const struct worker_family {
     double (*value)(const struct worker_view *w);
     bool (*shown)(const struct worker_view *w);
 } worker_families[] = {
-    { "worker_up", "gauge", "Whether the worker serves", worker_up, always },
-    { "worker_restarts_total", "counter", "Times it was replaced", worker_restarts, always },
+    { "worker_up", "gauge", "Whether the worker serves", worker_up, of_somebody },
+    { "worker_restarts_total", "counter", "Times it was replaced", worker_restarts, of_somebody },
     { "worker_resident_memory_bytes", "gauge", "Resident memory", worker_rss, when_known },
     { "worker_cpu_seconds_total", "counter", "Processor time", worker_cpu, when_known },
-    { "worker_open_fds", "gauge", "Open file descriptors", worker_fds, when_known },
+    { "worker_open_fds", "gauge", "Open file descriptors", worker_fds, when_fds_known },
+    { "worker_max_fds", "gauge", "File descriptors that it may open", worker_max_fds, when_fds_known },
     { "worker_start_time_seconds", "gauge", "Start, in Unix time", worker_started, when_known },
     { "worker_heartbeat_age_seconds", "gauge", "Since its loop last turned", worker_silence, when_beating },
 };
@@ -272,6 +275,17 @@ static void write_worker_family(struct text *t, const struct worker_family *f)
         label_number(&labels, "worker", (unsigned)w->index);
         sample_double(t, f->name, buf_view(&labels), f->value(w));
     }
+}
+
+/* One sample a row, each under a label of its own. */
+static void write_labelled(struct text *t, const char *name, const char *label_name, const char *value, double number)
+{
+    char memory[LABELS_MAX];
+    struct buf labels;
+
+    buf_init_fixed(&labels, memory, sizeof(memory));
+    label(&labels, label_name, str_of(value));
+    sample_double(t, name, buf_view(&labels), number);
 }
 
 static void write_value(struct text *t, const char *name, const char *type, const char *help, double value)
@@ -296,6 +310,34 @@ static void write_processes(struct text *t)
     if (t->snapshot->started > 0)
         write_value(t, "process_start_time_seconds", "gauge", "When the master started, in Unix time",
                     (double)t->snapshot->started / MS_PER_S);
+}
+
+static void write_node(struct text *t)
+{
+    static const enum worker_state shown[] = { WORKER_STARTING, WORKER_READY, WORKER_DRAINING };
+    const struct snapshot *s = t->snapshot;
+
+    family(t, STR("workers"), "gauge", "Workers, by what they do");
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        write_labelled(t, "workers", "state", worker_state_name(shown[i]), s->workers_in[shown[i]]);
+    write_value(t, "workers_wanted", "gauge", "Workers that should be ready", s->workers_wanted);
+    family(t, STR("workers_ended_total"), "counter", "Workers that ended, by why");
+    for (int i = 0; i < WORKER_END_COUNT; i++)
+        write_labelled(t, "workers_ended_total", "reason", worker_end_name((enum worker_end)i), (double)s->ends[i]);
+}
+
+static void write_rooms(struct text *t)
+{
+    const struct snapshot *s = t->snapshot;
+
+    if (s->room_count == 0)
+        return;
+    family(t, STR("filesystem_size_bytes"), "gauge", "Size of the file system that a file of ours is on");
+    for (size_t i = 0; i < s->room_count; i++)
+        write_labelled(t, "filesystem_size_bytes", "file", s->rooms[i].file, (double)s->rooms[i].size_bytes);
+    family(t, STR("filesystem_avail_bytes"), "gauge", "Room that is left there");
+    for (size_t i = 0; i < s->room_count; i++)
+        write_labelled(t, "filesystem_avail_bytes", "file", s->rooms[i].file, (double)s->rooms[i].avail_bytes);
 }
 
 /* In OpenMetrics the family of an info sample goes without "_info". */
@@ -327,6 +369,8 @@ void exposition_text(const struct snapshot *s, const struct router *router, enum
         write_series(&t, &series_families[i]);
     for (size_t i = 0; i < sizeof(worker_families) / sizeof(worker_families[0]); i++)
         write_worker_family(&t, &worker_families[i]);
+    write_node(&t);
+    write_rooms(&t);
     write_processes(&t);
     if (kind == EXPOSITION_OPENMETRICS)
         buf_cstr(out, "# EOF\n");

@@ -86,9 +86,11 @@ static void take_name(const struct master *m, int index)
 static _Noreturn void become_worker(const struct master *m, int index)
 {
     const struct master_conf *conf = m->conf;
+    int sockets[LISTENERS_A_WORKER];
     const struct worker_seat seat = {
         .index = index,
-        .socket = conf->sockets ? conf->sockets->fds[index] : -1,
+        .sockets = sockets,
+        .socket_count = conf->listeners ? listeners_of(conf->listeners, index, conf->workers, sockets) : 0,
         .lifeline = m->lifeline[0],
         .slot = &m->slots->rows[index],
         .page = conf->pages ? &conf->pages[index] : NULL,
@@ -96,8 +98,8 @@ static _Noreturn void become_worker(const struct master *m, int index)
 
     take_signals(m);
     (void)close(m->lifeline[1]);
-    if (conf->sockets)
-        sockets_keep_only(conf->sockets, index);
+    if (conf->listeners)
+        listeners_keep_only(conf->listeners, seat.sockets, seat.socket_count);
     if (seat.page)
         metrics_use_page(seat.page);
     take_name(m, index);
@@ -167,9 +169,11 @@ static void stop(struct master *m, int status)
     m->status = status;
     m->kill_at = now + grace;
     m->term_at = now;
-    if (!m->conf->sockets)
+    if (m->conf->notify)
+        notify_send(m->conf->notify, "STOPPING=1");
+    if (!m->conf->listeners)
         return;
-    sockets_shut_door(m->conf->sockets);
+    listeners_shut_door(m->conf->listeners, LISTENERS_ALL);
     m->term_at += DOOR_TIME < grace / 20 ? DOOR_TIME : grace / 20;
 }
 
@@ -180,8 +184,8 @@ static void end_due(struct master *m, mono_ns now)
     if (!m->stopping || now < m->term_at)
         return;
     m->term_at = NEVER;
-    if (m->conf->sockets)
-        sockets_close(m->conf->sockets);
+    if (m->conf->listeners)
+        listeners_close(m->conf->listeners);
     signal_all(m, SIGTERM);
 }
 
@@ -233,11 +237,12 @@ static void describe_end(int wait_status, char *out, size_t size)
                    WTERMSIG(wait_status) == SIGKILL ? " (by hand, or the system ran out of memory)" : "");
 }
 
+static bool failed(int wait_status) { return !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0; }
+
 static void log_end(const struct master *m, int index, int wait_status)
 {
     const struct charge *charge = &m->charges[index];
     const mono_ns now = clock_mono();
-    const bool failed = !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0;
     char why[128];
 
     describe_end(wait_status, why, sizeof(why));
@@ -245,7 +250,7 @@ static void log_end(const struct master *m, int index, int wait_status)
         log_event(LOG_INFO, "worker ended", LOG_I("index", index), LOG_I("pid", charge->pid), LOG_C("why", why));
         return;
     }
-    log_event(failed ? LOG_ERROR : LOG_INFO,
+    log_event(failed(wait_status) ? LOG_ERROR : LOG_INFO,
               charge->early_deaths > 1 ? "worker keeps dying young; replacing it later" : "worker ended; replacing it",
               LOG_I("index", index), LOG_I("pid", charge->pid), LOG_C("why", why),
               LOG_I("lived_ms", (now - charge->forked) / NS_PER_MS),
@@ -279,6 +284,8 @@ static void bury(struct master *m, struct charge *charge, int wait_status)
     charge->refused = !was_ready && cannot_start(wait_status);
     plan_replacement(charge, was_ready, clock_mono());
     log_end(m, index, wait_status);
+    if (failed(wait_status) && !m->stopping)
+        slots_count_end(m->slots, WORKER_END_CRASH);
     charge->pid = 0;
     slot_move(slot, WORKER_DEAD);
     atomic_store(&slot->pid, 0);
@@ -323,6 +330,13 @@ static void on_child(struct master *m, int number)
     give_up_if_hopeless(m);
 }
 
+/* Each worker opens its log files anew. */
+static void pass_on(struct master *m, int number)
+{
+    log_event(LOG_INFO, "log files are opened anew", LOG_I("workers", living(m)));
+    signal_all(m, number);
+}
+
 /* --- the loop -------------------------------------------------------------- */
 
 /* Unhandled it would end the master, and say nothing. */
@@ -342,7 +356,7 @@ static const struct signal_row {
     { SIGINT,  on_stop_signal },
     { SIGQUIT, on_stop_signal },
     { SIGHUP,  ignore },
-    { SIGUSR1, ignore },
+    { SIGUSR1, pass_on },
     { SIGUSR2, ignore },
 };
 /* clang-format on */

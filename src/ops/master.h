@@ -24,8 +24,9 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "ops/listeners.h"
+#include "ops/notify.h"
 #include "ops/slots.h"
-#include "ops/sockets.h"
 
 /* Exit statuses of a worker that make no sense to try again. */
 enum { WORKER_CANNOT_START = 70, WORKER_BAD_SETTINGS = 78 };
@@ -33,7 +34,8 @@ enum { WORKER_CANNOT_START = 70, WORKER_BAD_SETTINGS = 78 };
 struct master_conf {
     int                  workers;             /* 1..WORKERS_MAX                               */
     double               graceful_timeout_s;  /* from the stop signal to SIGKILL              */
-    struct sockets      *sockets;             /* one a worker; NULL: none                     */
+    struct listeners    *listeners;           /* NULL: none                                   */
+    const struct notify *notify;              /* the service manager; NULL: none              */
     struct metrics_page *pages;               /* one a worker; NULL: none                     */
     enum log_level       log_level;
     enum log_format      log_format;
@@ -44,7 +46,8 @@ struct master_conf {
 /* What a worker finds when it starts: its own things, and nobody else's. */
 struct worker_seat {
     int                  index;
-    int                  socket;     /* listening descriptor; -1: none                  */
+    const int           *sockets;    /* listening descriptors                           */
+    int                  socket_count;
     int                  lifeline;   /* reads end of file when the master has died      */
     struct worker_slot  *slot;       /* WORKER_STARTING; the worker moves it on         */
     struct metrics_page *page;       /* in use already (metrics_use_page)               */

@@ -19,6 +19,8 @@ void slots_init(struct worker_slots *slots, int count)
     slots->count = count < WORKERS_MAX ? count : WORKERS_MAX;
     atomic_init(&slots->master_pid, 0);
     atomic_init(&slots->started_ms, 0);
+    for (int i = 0; i < WORKER_END_COUNT; i++)
+        atomic_init(&slots->ends[i], 0);
     for (int i = 0; i < WORKERS_MAX; i++)
         slots->rows[i] = (struct worker_slot){ 0 };
 }
@@ -40,6 +42,19 @@ void slot_move(struct worker_slot *slot, enum worker_state to)
 const char *worker_state_name(enum worker_state state)
 {
     return (size_t)state < WORKER_STATE_COUNT ? states[state].name : "unknown";
+}
+
+static const char *const end_names[WORKER_END_COUNT] = {
+#define X(name, label) [name] = label,
+    WORKER_ENDS(X)
+#undef X
+};
+
+const char *worker_end_name(enum worker_end why) { return (size_t)why < WORKER_END_COUNT ? end_names[why] : "unknown"; }
+
+void slots_count_end(struct worker_slots *slots, enum worker_end why)
+{
+    atomic_fetch_add_explicit(&slots->ends[why], 1, memory_order_relaxed);
 }
 
 void slot_beat(struct worker_slot *slot)

@@ -32,6 +32,21 @@ enum worker_state {
     WORKER_STATE_COUNT
 };
 
+/* X(name, label): why a worker ended, as metrics tell it */
+#define WORKER_ENDS(X)                                                                                   \
+    X(WORKER_END_CRASH,    "crash")        /* by a signal that is not ours, or with a failure        */ \
+    X(WORKER_END_STUCK,    "stuck")        /* killed: no heartbeat for TIMEOUT                       */ \
+    X(WORKER_END_RECYCLED, "recycled")     /* had answered MAX_REQUESTS                              */ \
+    X(WORKER_END_RELOADED, "reloaded")     /* for one with new settings                              */ \
+    X(WORKER_END_REMOVED,  "removed")      /* there are to be fewer                                  */
+
+enum worker_end {
+#define X(name, label) name,
+    WORKER_ENDS(X)
+#undef X
+    WORKER_END_COUNT
+};
+
 struct worker_slot {
     _Atomic int32_t  pid;            /* master; 0 while none lives                     */
     _Atomic int32_t  state;          /* enum worker_state                              */
@@ -45,6 +60,7 @@ struct worker_slots {
     int32_t            count;        /* set once, before the first fork                */
     _Atomic int32_t    master_pid;   /* 0: no master                                   */
     _Atomic int64_t    started_ms;   /* master; wall clock of its own start            */
+    _Atomic uint64_t   ends[WORKER_END_COUNT]; /* master; workers that ended, by why   */
     struct worker_slot rows[WORKERS_MAX];
 };
 
@@ -62,5 +78,8 @@ void slot_beat(struct worker_slot *slot);
 
 /* Milliseconds since the last beat; -1 when there was none yet. */
 int64_t slot_silence_ms(const struct worker_slot *slot, mono_ns now);
+
+void slots_count_end(struct worker_slots *slots, enum worker_end why);
+const char *worker_end_name(enum worker_end why);         /* "crash"; never NULL */
 
 bool slots_all_ready(const struct worker_slots *slots);

@@ -104,6 +104,23 @@ static void take_series(const struct node_source *node, struct snapshot *s, stru
         qsort(s->series, s->series_count, sizeof(*s->series), order);
 }
 
+size_t snapshot_run(const struct snapshot *s, size_t from, struct traffic *ret_sum)
+{
+    const struct series_row *first = &s->series[from];
+    const unsigned error_from = first->kind == SERIES_HTTP ? 500 : 1; /* statuses; enum err */
+    size_t at = from;
+
+    *ret_sum = (struct traffic){ .a = first->a, .b = first->b };
+    for (; at < s->series_count; at++) {
+        const struct series_row *row = &s->series[at];
+        if (row->kind != first->kind || row->a != first->a || row->b != first->b)
+            break;
+        histogram_merge(&ret_sum->time, &row->sum);
+        ret_sum->errors += row->c >= error_from ? row->sum.count : 0;
+    }
+    return at;
+}
+
 /* --- processes --------------------------------------------------------------------- */
 
 static int64_t add_known(int64_t sum, int64_t value) { return value < 0 ? sum : sum + value; }
@@ -118,8 +135,19 @@ static void add_process(struct process_info *sum, const struct process_info *p)
     sum->max_fds = add_known(sum->max_fds, p->max_fds);
 }
 
-static struct worker_view view_worker(const struct worker_slot *slot, int index)
+static void count_requests(void *arg, enum series_kind kind, unsigned a, unsigned b, unsigned c,
+                           const struct histogram_sum *sum)
 {
+    uint64_t *requests = arg;
+
+    (void)a, (void)b, (void)c;
+    if (kind == SERIES_HTTP)
+        *requests += sum->count;
+}
+
+static struct worker_view view_worker(const struct node_source *node, int index)
+{
+    const struct worker_slot *slot = &node->slots->rows[index];
     struct worker_view v = {
         .index = index,
         .pid = atomic_load_explicit(&slot->pid, memory_order_relaxed),
@@ -129,6 +157,10 @@ static struct worker_view view_worker(const struct worker_slot *slot, int index)
         .silence_ms = slot_silence_ms(slot, clock_mono()),
     };
 
+    if ((size_t)index < node->page_count) {
+        metric_sum_series(&node->pages[index], 1, count_requests, &v.requests);
+        v.connections = metric_sum_gauge(&node->pages[index], 1, M_CONNECTIONS);
+    }
     v.known = v.state != WORKER_DEAD && v.state != WORKER_NONE && process_info_read(v.pid, &v.info);
     return v;
 }
@@ -137,27 +169,45 @@ static struct worker_view view_worker(const struct worker_slot *slot, int index)
  * its own. */
 static void add_master(const struct node_source *node, struct snapshot *s)
 {
-    const int pid = atomic_load_explicit(&node->slots->master_pid, memory_order_relaxed);
     struct process_info master;
 
-    if (!process_info_read(pid ? pid : getpid(), &master))
+    s->master = atomic_load_explicit(&node->slots->master_pid, memory_order_relaxed);
+    if (!process_info_read(s->master ? s->master : getpid(), &master))
         return;
     add_process(&s->processes, &master);
     s->processes.cpu_seconds += master.children_cpu_seconds;
 }
 
+static void take_rooms(const struct node_source *node, struct snapshot *s)
+{
+    for (size_t i = 0; i < node->file_count && i < KEPT_FILES_MAX; i++)
+        s->room_count += disk_room_read(&node->files[i], &s->rooms[s->room_count]);
+}
+
+static void count_workers(const struct node_source *node, struct snapshot *s)
+{
+    for (size_t i = 0; i < s->worker_count; i++)
+        s->workers_in[s->workers[i].state < WORKER_STATE_COUNT ? s->workers[i].state : WORKER_NONE]++;
+    s->workers_wanted = (unsigned)s->worker_count;
+    for (int i = 0; i < WORKER_END_COUNT; i++)
+        s->ends[i] = atomic_load_explicit(&node->slots->ends[i], memory_order_relaxed);
+}
+
 static void take_processes(const struct node_source *node, struct snapshot *s, struct arena *arena)
 {
-    s->workers = arena_array(arena, struct worker_view, (size_t)node->slots->count);
+    const int count = node->slots->count > WORKERS_MAX ? WORKERS_MAX : node->slots->count;
+
+    s->workers = arena_array(arena, struct worker_view, count > 0 ? (size_t)count : 0);
     if (!s->workers)
         return;
-    for (int i = 0; i < node->slots->count; i++) {
-        s->workers[i] = view_worker(&node->slots->rows[i], i);
+    for (int i = 0; i < count; i++) {
+        s->workers[i] = view_worker(node, i);
         if (s->workers[i].known)
             add_process(&s->processes, &s->workers[i].info);
+        s->worker_count++;
     }
-    s->worker_count = (size_t)node->slots->count;
     s->started = atomic_load_explicit(&node->slots->started_ms, memory_order_relaxed);
+    count_workers(node, s);
     add_master(node, s);
 }
 
@@ -167,9 +217,11 @@ struct snapshot *snapshot_take(const struct node_source *node, struct arena *are
 
     if (!s)
         return NULL;
+    s->at = clock_mono();
     s->taken = clock_wall();
     take_metrics(node, s);
     take_series(node, s, arena);
     take_processes(node, s, arena);
+    take_rooms(node, s);
     return arena->full ? NULL : s;
 }

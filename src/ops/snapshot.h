@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What /metrics says, read once from shared memory and from the kernel, before
- * it is written in any format. Whichever worker reads it, it is the whole
- * node's. */
+/* What /metrics, `sanad status` and `sanad top` say, read once from shared memory
+ * and from the kernel, before it is written in any format. Whichever process reads
+ * it, it is the whole node's. The memory may be another program's, so that no
+ * number in it is trusted to lie within a table. */
 #pragma once
 
 #include "base/arena.h"
 #include "base/metrics.h"
+#include "ops/disk_room.h"
 #include "ops/process_info.h"
 #include "ops/slots.h"
 
@@ -14,6 +16,8 @@ struct node_source {
     const struct metrics_page *pages;       /* one a worker                   */
     size_t                     page_count;
     const struct worker_slots *slots;
+    const struct kept_file    *files;       /* whose room on the disk is told; may be none */
+    size_t                     file_count;  /* at most KEPT_FILES_MAX                      */
 };
 
 /* A series with the sum over all workers. */
@@ -29,6 +33,8 @@ struct worker_view {
     uint64_t            restarts;
     wall_ms             started;
     int64_t             silence_ms;         /* since the last heartbeat; -1: none yet */
+    uint64_t            requests;           /* answered, with its predecessors'       */
+    int64_t             connections;
     bool                known;              /* `info` could be read                   */
     struct process_info info;
 };
@@ -41,12 +47,30 @@ struct snapshot {
     size_t               series_count;
     struct worker_view  *workers;
     size_t               worker_count;
+    unsigned             workers_in[WORKER_STATE_COUNT];   /* how many rows are in each state       */
+    unsigned             workers_wanted;
+    uint64_t             ends[WORKER_END_COUNT];           /* workers that ended, by why            */
+    struct disk_room     rooms[KEPT_FILES_MAX];
+    size_t               room_count;
+    mono_ns              at;                               /* when it was taken, for differences    */
     wall_ms              taken, started;                   /* started: the master                   */
+    int                  master;                           /* process id; 0: there is none          */
     struct process_info  processes;                        /* all of them together; cpu: also the dead */
 };
 
 /* Everything lives in the arena. NULL when that is full. */
 struct snapshot *snapshot_take(const struct node_source *node, struct arena *arena);
+
+/* One line of a list: what was asked of a route with a method (a, b), or of a statement
+ * (a), over all outcomes. */
+struct traffic {
+    unsigned             a, b;
+    uint64_t             errors;            /* answers of 500 and more; statements that failed */
+    struct histogram_sum time;
+};
+
+/* The end of the run of series that starts at `from` and makes up one line. */
+size_t snapshot_run(const struct snapshot *s, size_t from, struct traffic *ret_sum);
 
 /* The value below which the share q of the observations lies, in seconds,
  * estimated as Prometheus does (evenly spread within a bucket; at most the

@@ -17,10 +17,19 @@ static void stop_once(struct worker_watch *watch)
         watch->stop(watch->arg);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_term(uv_signal_t *handle, int number)
 {
     (void)number;
     stop_once(handle->data);
+}
+
+static void on_usr1(uv_signal_t *handle, int number)
+{
+    const struct worker_watch *watch = handle->data;
+
+    (void)number;
+    if (watch->reopen)
+        watch->reopen(watch->reopen_arg);
 }
 
 /* Nobody ever writes to the lifeline: readable means its other end is closed. */
@@ -46,14 +55,22 @@ static void adopt(uv_handle_t *handle, struct worker_watch *watch)
     uv_unref(handle);
 }
 
-static int watch_signal(struct worker_watch *watch, uv_loop_t *loop)
+static int watch_signal(struct worker_watch *watch, uv_loop_t *loop, uv_signal_t *handle, uv_signal_cb on_signal,
+                        int number)
 {
-    const int failure = uv_signal_init(loop, &watch->term);
+    const int failure = uv_signal_init(loop, handle);
 
     if (failure != 0)
         return failure;
-    adopt((uv_handle_t *)&watch->term, watch);
-    return uv_signal_start(&watch->term, on_signal, SIGTERM);
+    adopt((uv_handle_t *)handle, watch);
+    return uv_signal_start(handle, on_signal, number);
+}
+
+static int watch_signals(struct worker_watch *watch, uv_loop_t *loop)
+{
+    const int failure = watch_signal(watch, loop, &watch->term, on_term, SIGTERM);
+
+    return failure ? failure : watch_signal(watch, loop, &watch->usr1, on_usr1, SIGUSR1);
 }
 
 static int watch_lifeline(struct worker_watch *watch, uv_loop_t *loop, int fd)
@@ -75,7 +92,7 @@ int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, struct worke
     (void)uv_timer_init(loop, &watch->heartbeat);
     adopt((uv_handle_t *)&watch->heartbeat, watch);
     (void)uv_timer_start(&watch->heartbeat, on_heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
-    const int failure = watch_signal(watch, loop);
+    const int failure = watch_signals(watch, loop);
     return failure ? failure : watch_lifeline(watch, loop, lifeline_fd);
 }
 
@@ -83,6 +100,12 @@ void worker_watch_on_stop(struct worker_watch *watch, void (*stop)(void *arg), v
 {
     watch->stop = stop;
     watch->arg = arg;
+}
+
+void worker_watch_on_reopen(struct worker_watch *watch, void (*reopen)(void *arg), void *arg)
+{
+    watch->reopen = reopen;
+    watch->reopen_arg = arg;
 }
 
 static void close_handle(uv_handle_t *handle)
@@ -95,6 +118,7 @@ void worker_watch_close(struct worker_watch *watch)
 {
     close_handle((uv_handle_t *)&watch->heartbeat);
     close_handle((uv_handle_t *)&watch->term);
+    close_handle((uv_handle_t *)&watch->usr1);
     if (watch->has_lifeline)
         close_handle((uv_handle_t *)&watch->lifeline);
 }

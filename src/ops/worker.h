@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "db/db.h"
 #include "http/server.h"
+#include "ops/disk_room.h"
 #include "ops/slots.h"
 
 struct access_log;
@@ -22,6 +23,8 @@ struct redis;
 
 struct worker_conf {
     struct cidr_list metrics_allow;      /* who may read /metrics                              */
+    struct kept_file files[KEPT_FILES_MAX]; /* the room on whose disks it tells               */
+    size_t           file_count;
 };
 
 struct worker {
@@ -46,12 +49,14 @@ static inline struct worker_slot *worker_slot_of(const struct worker *w) { retur
 /* The part of a worker that the master talks to: stop signals, the lifeline,
  * the heartbeat. Its handles are unreferenced: they do not keep the loop alive. */
 struct worker_watch {
-    uv_signal_t  term;
+    uv_signal_t  term, usr1;
     uv_poll_t    lifeline;
     uv_timer_t   heartbeat;
     struct worker_slot *slot;
     void       (*stop)(void *arg);
     void        *arg;
+    void       (*reopen)(void *arg);
+    void        *reopen_arg;
     bool         has_lifeline, stopping;
 };
 
@@ -64,6 +69,10 @@ MUSTCHECK int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, st
  * log says so). SIGINT is the master's: a terminal sends it to the whole group. The slot is WORKER_DRAINING by then. Set it before
  * the loop runs. */
 void worker_watch_on_stop(struct worker_watch *watch, void (*stop)(void *arg), void *arg);
+
+/* What to call, on the loop, at each SIGUSR1: log files were renamed. Set it
+ * before the loop runs. */
+void worker_watch_on_reopen(struct worker_watch *watch, void (*reopen)(void *arg), void *arg);
 
 /* Closes the handles; the memory must live until the loop has run again. */
 void worker_watch_close(struct worker_watch *watch);

@@ -237,12 +237,18 @@ static void on_greet(void *owner)
     }
 }
 
+static void show(bool up, bool away)
+{
+    metric_gauge_set(M_REDIS_UP, up);
+    metric_gauge_set(M_REDIS_AWAY, away);
+}
+
 static void on_ready(void *owner)
 {
     struct redis *r = owner;
 
     r->late = 0;
-    metric_gauge_set(M_REDIS_UP, 1);
+    show(true, false);
 }
 
 /* Who still waits for a server that has fallen silent waits no longer. */
@@ -250,7 +256,7 @@ static void on_lost(void *owner)
 {
     struct redis *r = owner;
 
-    metric_gauge_set(M_REDIS_UP, 0);
+    show(false, true);
     while (r->session.state == SESSION_MUTE && !list_empty(&r->waiting)) {
         metric_add(M_REDIS_TIMEOUTS, 1);
         finish(container_of(r->waiting.next, struct sent, waiting), E_TIMEOUT, NULL);
@@ -287,6 +293,7 @@ struct redis *redis_new(const struct redis_conf *conf)
     buf_init(&r->scratch, REDIS_COMMAND_BYTES);
     uv_timer_init(task_loop(), &r->limit);
     r->limit.data = r;
+    show(false, true);
     session_open(&r->session, &(struct session_conf){ .redis = conf, .events = &events, .owner = r });
     return r;
 }
@@ -295,7 +302,7 @@ void redis_free(struct redis *r)
 {
     if (!r || r->session.state == SESSION_CLOSED)
         return;
-    metric_gauge_set(M_REDIS_UP, 0);
+    show(false, false);
     uv_close((uv_handle_t *)&r->limit, on_timer_closed);
     session_close(&r->session);
 }

@@ -54,8 +54,11 @@ enum { SETTINGS_MAX = 80 };
 struct settings {
     /* application */
     bool debug;
-    struct str host;
+    struct str host; /* "": no TCP                                */
     int port; /* 0: any free one                            */
+    struct str unix_socket;    /* a path; "": none                          */
+    unsigned unix_socket_mode; /* of the file                               */
+    struct str run_as_user, run_as_group;
     enum log_level log_level;
     enum log_format log_format;
     struct str access_log; /* "-": standard output; a path; "": none     */

@@ -10,6 +10,7 @@
 #define SET_SECONDS_T double
 #define SET_TEXT_T    struct str
 #define SET_ADDRESS_T struct str
+#define SET_MODE_T    unsigned
 #define SET_URL_T     struct str
 #define SET_CHOICE_T  unsigned /* what an enum without negative values is */
 #define SET_LIST_T    struct str_list
@@ -46,9 +47,17 @@ const struct setting settings_table[] = {
     { "DEBUG",                      AT(SET_BOOL,    debug),                       "False",         0, 0, NULL,
       0, GROUP_APP, "Clients are told times (Server-Timing), the log the plans of slow reads; not for production" },
     { "HOST",                       AT(SET_ADDRESS, host),                        "0.0.0.0",       0, 0, NULL,
-      0, GROUP_APP, "Address to listen on; :: for IPv6 as well" },
+      0, GROUP_APP, "Address to listen on; :: for IPv6 and IPv4, empty for no TCP" },
     { "PORT",                       AT(SET_INT,     port),                        "8000",          0, 65535, NULL,
       0, GROUP_APP, "TCP port to listen on; 0 takes any free one" },
+    { "UNIX_SOCKET",                AT(SET_TEXT,    unix_socket),                 "",              0, 107, NULL,
+      0, GROUP_APP, "Unix socket to listen on as well, for a proxy on the same machine; empty is none" },
+    { "UNIX_SOCKET_MODE",           AT(SET_MODE,    unix_socket_mode),            "0660",          0, 0777, NULL,
+      0, GROUP_APP, "Who may connect to it: owner, group, others" },
+    { "RUN_AS_USER",                AT(SET_TEXT,    run_as_user),                 "",              0, 63, NULL,
+      0, GROUP_APP, "Started by root: the user to become once the ports are open; a name or a number" },
+    { "RUN_AS_GROUP",               AT(SET_TEXT,    run_as_group),                "",              0, 63, NULL,
+      0, GROUP_APP, "... and the group; the user's own when empty" },
     { "LOG_LEVEL",                  AT(SET_CHOICE,  log_level),                   "info",          0, 0, log_levels,
       LIVE, GROUP_APP, "Least level that is logged" },
     { "LOG_FORMAT",                 AT(SET_CHOICE,  log_format),                  "text",          0, 0, log_formats,
@@ -62,7 +71,7 @@ const struct setting settings_table[] = {
     { "CORS_ORIGINS",               AT(SET_LIST,    cors_origins),                "",              0, 64, NULL,
       LIVE | PLANNED, GROUP_APP, "Other sites whose pages may call the API, such as https://example.com" },
     { "METRICS_ALLOW",              AT(SET_CIDRS,   metrics_allow),               PRIVATE_RANGES,  0, 64, NULL,
-      LIVE, GROUP_APP, "Address ranges that may read /metrics" },
+      LIVE, GROUP_APP, "Address ranges that may read /metrics; unix: who comes by the Unix socket" },
     { "WEB_DIR",                    AT(SET_TEXT,    web_dir),                     "web",           1, 1024, NULL,
       NOT_EMPTY, GROUP_APP, "Folder of the pages that people see" },
 
@@ -120,9 +129,9 @@ const struct setting settings_table[] = {
     { "RATE_LIMIT_CLIENTS",         AT(SET_INT,     rate_limit_clients),          "100000",        1000, 10000000, NULL,
       0, GROUP_LIMIT, "Clients remembered at once; the least recently seen goes first" },
     { "RATE_LIMIT_ALLOW",           AT(SET_CIDRS,   rate_limit_allow),            "",              0, 64, NULL,
-      LIVE, GROUP_LIMIT, "Address ranges that are never limited" },
+      LIVE, GROUP_LIMIT, "Address ranges that are never limited; unix: who comes by the Unix socket" },
     { "TRUSTED_PROXIES",            AT(SET_CIDRS,   trusted_proxies),             "",              0, 64, NULL,
-      LIVE, GROUP_LIMIT, "Address ranges of proxies that are believed when they say for whom they ask" },
+      LIVE, GROUP_LIMIT, "Proxies that are believed when they say for whom they ask: address ranges; unix: the Unix socket's" },
     { "REAL_IP_HEADER",             AT(SET_CHOICE,  real_ip_header),              "any",           0, 0, real_ip_headers,
       LIVE, GROUP_LIMIT, "Header in which trusted proxies name the client; best set, as the others may be the client's" },
     { "PROXY_PROTOCOL",             AT(SET_BOOL,    proxy_protocol),              "False",         0, 0, NULL,

@@ -14,6 +14,7 @@ enum setting_kind {
     SET_SECONDS, /* 30, 0.5, 500ms, 30s, 5m, 1h       double                                */
     SET_TEXT,    /* min..max bytes                    struct str                            */
     SET_ADDRESS, /* an IPv4 or IPv6 address           struct str                            */
+    SET_MODE,    /* a file's, octal: 0660             unsigned                              */
     SET_URL,     /* scheme one of `choices`           struct str                            */
     SET_CHOICE,  /* one of `choices`                  an enum that counts as they do        */
     SET_LIST,    /* comma-separated, up to max        struct str_list                       */

@@ -158,10 +158,29 @@ static enum err read_text(const struct setting *row, struct str text, struct set
 
 static enum err read_address(const struct setting *row, struct str text, struct settings *s, void *member)
 {
+    const bool brackets = str_starts_with(text, STR("[")) && str_ends_with(text, STR("]"));
+    const struct str name = brackets ? str_slice(text, 1, text.len - 1) : text; /* as a URL has it */
     struct address ignored;
 
-    (void)row;
-    return address_parse(text, &ignored) == OK ? keep(text, s, member) : E_INVALID;
+    return empty_is_fine(row, text) || address_parse(name, &ignored) == OK ? keep(name, s, member) : E_INVALID;
+}
+
+static enum err read_mode(const struct setting *row, struct str text, struct settings *s, void *member)
+{
+    unsigned mode = 0;
+
+    (void)s;
+    if (text.len < 3 || text.len > 4)
+        return E_INVALID;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '7')
+            return E_INVALID;
+        mode = mode * 8 + (unsigned)(text.ptr[i] - '0');
+    }
+    if (!in_bounds(row, mode))
+        return E_INVALID;
+    *(unsigned *)member = mode;
+    return OK;
 }
 
 /* Index of the word among the choices; -1 when it is none. */
@@ -298,8 +317,14 @@ static void allowed_text(const struct setting *row, struct buf *out)
 
 static void allowed_address(const struct setting *row, struct buf *out)
 {
-    (void)row;
     buf_cstr(out, "an IPv4 or IPv6 address, such as 0.0.0.0, 127.0.0.1 or ::1");
+    if (!(row->flags & NOT_EMPTY))
+        buf_cstr(out, ", or nothing");
+}
+
+static void allowed_mode(const struct setting *row, struct buf *out)
+{
+    buf_printf(out, "the mode of a file in octal, at most %04o, such as 0660", (unsigned)row->max);
 }
 
 /* "a", "a or b", "a, b or c" */
@@ -330,7 +355,8 @@ static void allowed_list(const struct setting *row, struct buf *out)
 
 static void allowed_cidrs(const struct setting *row, struct buf *out)
 {
-    buf_printf(out, "at most %.0f address ranges with commas between, such as 10.0.0.0/8,fd00::/8,192.0.2.1", row->max);
+    buf_printf(out, "at most %.0f address ranges with commas between, such as 10.0.0.0/8,fd00::/8,192.0.2.1, or unix",
+               row->max);
 }
 
 static void json_of_bool(const struct setting *row, const struct settings *s, struct json *out)
@@ -391,6 +417,7 @@ static const struct {
     [SET_SECONDS] = { read_seconds, allowed_seconds, json_of_seconds },
     [SET_TEXT] = { read_text, allowed_text, json_of_text },
     [SET_ADDRESS] = { read_address, allowed_address, json_of_text },
+    [SET_MODE] = { read_mode, allowed_mode, json_of_text },
     [SET_URL] = { read_url, allowed_url, json_of_text },
     [SET_CHOICE] = { read_choice, allowed_choice, json_of_choice },
     [SET_LIST] = { read_list, allowed_list, json_of_pieces },

@@ -26,7 +26,7 @@ LISTENER = BINARY.parent / "tests" / "lab" / "listener"
 LAB = BINARY.parent / "tests" / "lab" / "lab"      # the small application of tests/lab
 
 PATIENCE = 60                    # seconds: for what must happen, on however slow a machine
-READY = re.compile(r"ready on http://[^\s/]*?:(\d+)/")
+READY = re.compile(r'(?:ready on http://[^\s/]*?:|"message":"ready".*"port":)(\d+)')      # LOG_FORMAT text, json
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer")
 
 DEFAULTS = {

@@ -276,14 +276,6 @@ def text_lines(text):
     return [match.groupdict() for match in found]
 
 
-class JsonLab(Lab):
-    """With LOG_FORMAT=json there is no ready line for people: the port is in an event."""
-    READY = re.compile(r'"ready".*"port":(\d+)')
-
-    def _ready_line(self, start_at):
-        return self.READY.search(self.log_path.read_bytes()[start_at:].decode())
-
-
 def make_requests(port, count, **headers):
     """Short connections and kept ones, from four threads: the ids and whether the target was there."""
     sent = [(request_id(), "/slow" if number % 5 else "/nowhere?x=%22%0A") for number in range(count)]
@@ -328,7 +320,7 @@ def test_access_log__each_request_once_in_one_file(lab):
 
 
 def test_access_log__json(tmp_path):
-    with JsonLab(tmp_path, {"MAX_WORKERS": 3, "ACCESS_LOG": "access.log", "LOG_FORMAT": "json"}) as server:
+    with Lab(tmp_path, {"MAX_WORKERS": 3, "ACCESS_LOG": "access.log", "LOG_FORMAT": "json"}) as server:
         sent = make_requests(server.port, 1000)
         bytes_of_slow = len(server.get("/slow").body)
     lines = [json.loads(line) for line in (tmp_path / "access.log").read_text().splitlines()]

@@ -13,7 +13,7 @@
 Each client has one connection that it keeps, and asks for the targets in turn, with a short pause in between: a
 request, its whole answer, the next request. Each request has an id that its answer must bring back; an answer that
 is not 200 must be a problem+json. Whatever else happens (a connection that breaks, an answer that never comes) is in
-`broken`. All clients run on one event loop in a thread of its own.
+`broken`. All clients run on one event loop in a thread of its own. With `tls` (an ssl.SSLContext) they speak it.
 """
 import asyncio
 import itertools
@@ -36,8 +36,8 @@ class Answer(NamedTuple):
 
 
 class Crowd:
-    def __init__(self, port, *requests, clients=200, pause=0.1, name="crowd"):
-        self.port, self.clients, self.pause, self.name = port, clients, pause, name
+    def __init__(self, port, *requests, clients=200, pause=0.1, name="crowd", tls=None):
+        self.port, self.clients, self.pause, self.name, self.tls = port, clients, pause, name, tls
         self.requests = requests
         self.sent, self.answers, self.broken = 0, [], []
         self._streaks = [0] * clients            # answers of 200 in a row, of each client
@@ -75,7 +75,7 @@ class Crowd:
 
     async def _client(self, number):
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
             for request in itertools.islice(itertools.cycle(self.requests), number, None):
                 await asyncio.sleep(self.pause * 2 * random.random())
                 await self._going.wait()

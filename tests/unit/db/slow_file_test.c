@@ -182,6 +182,34 @@ static void test_write__looks_after_the_file_at_most_once_a_second(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static void test_reopen__leaves_the_old_file_at_once(void **state)
+{
+    (void)state;
+    slow_file_reopen(&file);
+    assert_int_equal(access(path, F_OK), -1);
+    slow_file_write(&file, &query);
+    assert_int_equal(rename(path, moved), 0);
+    file.look_due = INT64_MAX;
+    slow_file_reopen(&file);
+    slow_file_write(&file, &query);
+    assert_int_equal(times(content(moved), "# Time:"), 1);
+    assert_int_equal(times(content(path), "# Time:"), 1);
+}
+
+static void test_reopen__that_cannot_keeps_the_old_file(void **state)
+{
+    (void)state;
+    slow_file_write(&file, &query);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    slow_file_reopen(&file);
+    slow_file_write(&file, &query);
+    file.look_due = 0;
+    slow_file_write(&file, &query);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(times(content(moved), "# Time:"), 3);
+}
+
 static void test_write__counts_what_it_cannot_write(void **state)
 {
     const uint64_t before = dropped();
@@ -251,6 +279,8 @@ int main(void)
         T(test_write__without_a_path_does_nothing),
         T(test_write__makes_a_file_that_was_moved_away_anew),
         T(test_write__looks_after_the_file_at_most_once_a_second),
+        T(test_reopen__leaves_the_old_file_at_once),
+        T(test_reopen__that_cannot_keeps_the_old_file),
         T(test_write__counts_what_it_cannot_write),
         T(test_write__leaves_no_torn_record),
         T(test_write__does_not_wait_for_a_pipe),

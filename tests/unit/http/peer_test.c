@@ -68,16 +68,35 @@ static void test_peer_init__trusts_who_is_in_the_list(void **state)
     assert_peer(&p, "10.1.2.3", true);
 }
 
-static void test_peer_init__a_unix_socket_is_of_this_machine(void **state)
+static void test_peer_init__a_unix_socket_has_no_address_and_is_trusted_by_name(void **state)
 {
     const struct sockaddr local = { .sa_family = AF_UNIX };
-    const struct cidr_list loopback = { 1, { { .base = { { [10] = 0xff, 0xff, 127 } }, .bits = 104 } } };
+    struct cidr_list unix_only, loopback;
+    struct str bad;
     struct peer p;
 
     (void)state;
+    assert_int_equal(cidr_list_parse(STR("192.0.2.1, unix"), &unix_only, &bad), OK);
+    assert_int_equal(cidr_list_parse(STR("127.0.0.0/8,::1"), &loopback, &bad), OK);
     peer_init(&p, &local, NULL);
-    assert_peer(&p, "local", true);
-    assert_true(cidr_list_holds(&loopback, &p.address));
+    assert_peer(&p, "unix", false);
+    peer_init(&p, &local, &loopback);
+    assert_peer(&p, "unix", false);
+    peer_init(&p, &local, &unix_only);
+    assert_peer(&p, "unix", true);
+    assert_false(cidr_list_holds(&loopback, &p.address));
+}
+
+static void test_peer_becomes__not_a_unix_socket_by_its_word(void **state)
+{
+    struct peer p = at_v4("10.1.2.3", &trusted);
+    const struct address nobody = address_of_unix();
+
+    (void)state;
+    peer_becomes(&p, &nobody, &trusted);
+    assert_true(p.hidden);
+    assert_false(p.trusted);
+    assert_string_equal(p.text, "10.1.2.3");
 }
 
 static void test_peer_becomes__another(void **state)
@@ -111,7 +130,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_peer_init__trusts_who_is_in_the_list),
-        cmocka_unit_test(test_peer_init__a_unix_socket_is_of_this_machine),
+        cmocka_unit_test(test_peer_init__a_unix_socket_has_no_address_and_is_trusted_by_name),
+        cmocka_unit_test(test_peer_becomes__not_a_unix_socket_by_its_word),
         cmocka_unit_test(test_peer_becomes__another),
         cmocka_unit_test(test_peer_hides__is_not_believed_and_in_no_range),
     };

@@ -20,7 +20,7 @@ static int start(void **state)
     struct str bad;
 
     (void)state;
-    return cidr_list_parse(STR("10.0.0.0/8, 127.0.0.1, fd00::/8, 2001:db8:ffff::1"), &trusted, &bad) == OK ? 0 : -1;
+    return cidr_list_parse(STR("10.0.0.0/8, 127.0.0.1, fd00::/8, 2001:db8:ffff::1, unix"), &trusted, &bad) == OK ? 0 : -1;
 }
 
 static struct peer peer_at(const char *text)
@@ -69,7 +69,7 @@ static const struct attempt attempts[] = {
     { "neighbour of a trusted address",     "2001:db8:ffff::2", { { XFF, "198.51.100.7" } },         "2001:db8:ffff::2" },
     { "neighbour of loopback",              "127.0.0.2",   { { XFF, "198.51.100.7" } },              "127.0.0.2" },
     { "proxy asks for itself",              "10.0.0.1",    { { 0 } },                                "10.0.0.1" },
-    { "proxy asks for itself over a Unix socket", "unix",  { { 0 } },                                "127.0.0.1" },
+    { "proxy asks for itself over a Unix socket", "unix",  { { 0 } },                                "unix" },
 
     /* one proxy, which appends its peer */
     { "one hop",                            "10.0.0.1",    { { XFF, "203.0.113.9" } },               "203.0.113.9" },
@@ -108,6 +108,9 @@ static const struct attempt attempts[] = {
     /* the nearest entry is no address */
     { "garbage",                            "10.0.0.1",    { { XFF, "203.0.113.9, banana" } },       "10.0.0.1?" },
     { "unknown",                            "10.0.0.1",    { { XFF, "unknown" } },                   "10.0.0.1?" },
+    { "nginx's own word for a Unix socket", "unix",        { { XFF, "unix:" } },                     "unix?" },
+    { "nobody's address",                   "10.0.0.1",    { { XFF, "0.0.0.0" } },                   "10.0.0.1?" },
+    { "nobody's address, mapped",           "10.0.0.1",    { { XFF, "[::ffff:0.0.0.0]" } },          "10.0.0.1?" },
     { "a name",                             "10.0.0.1",    { { XFF, "localhost" } },                 "10.0.0.1?" },
     { "a range",                            "10.0.0.1",    { { XFF, "203.0.113.0/24" } },            "10.0.0.1?" },
     { "octal",                              "10.0.0.1",    { { XFF, "0177.0.0.1" } },                "10.0.0.1?" },

@@ -292,6 +292,103 @@ static void test_access_log_check__says_what_open_would_say(void **state)
     assert_holds(error, "nobody reads");
 }
 
+/* --- rotation ------------------------------------------------------------------------ */
+
+static size_t lines_of(const char *name)
+{
+    FILE *f = fopen(name, "r");
+    size_t lines = 0;
+
+    assert_non_null(f);
+    for (int c = fgetc(f); c != EOF; c = fgetc(f))
+        lines += c == '\n';
+    (void)fclose(f);
+    return lines;
+}
+
+static void rename_file(const char *from, const char *to) { assert_int_equal(rename(from, to), 0); }
+
+static void test_access_log_reopen__what_follows_goes_to_the_new_file(void **state)
+{
+    char moved[sizeof(path) + 8];
+    struct access_log *log = open_log(path);
+
+    (void)state;
+    (void)snprintf(moved, sizeof(moved), "%s.1", path);
+    access_log_write(log, &record);
+    access_log_flush(log);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    rename_file(path, moved);
+    access_log_reopen(log);
+    access_log_write(log, &record);
+    access_log_write(log, &record);
+    access_log_close(log);
+    assert_int_equal(lines_of(moved), 1);
+    assert_int_equal(lines_of(path), 2);
+    assert_int_equal(unlink(moved), 0);
+}
+
+/* The thread has a page of the old file in hand while the name changes. */
+static void test_access_log_reopen__while_writing_keeps_pages_whole(void **state)
+{
+    enum { ROUNDS = 50, LINES = 300 };
+    char moved[sizeof(path) + 8];
+    struct access_log *log = open_log(path);
+    const uint64_t before = dropped();
+    size_t sum = 0;
+
+    (void)state;
+    (void)snprintf(moved, sizeof(moved), "%s.1", path);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < LINES; i++)
+            access_log_write(log, &record);
+        access_log_flush(log);
+        rename_file(path, moved);
+        access_log_reopen(log);
+        access_log_reopen(log);
+        access_log_write(log, &record);
+        (void)uv_run(&loop, UV_RUN_DEFAULT);
+        sum += lines_of(moved);
+    }
+    access_log_flush(log);
+    rename_file(path, moved);
+    access_log_reopen(log);
+    access_log_write(log, &record);
+    access_log_close(log);
+    sum += lines_of(moved) + lines_of(path);
+    assert_int_equal(dropped(), before);
+    assert_int_equal(sum, ROUNDS * (LINES + 1) + 1);
+    assert_int_equal(unlink(moved), 0);
+}
+
+static void test_access_log_reopen__that_cannot_keeps_the_old_file(void **state)
+{
+    char moved[sizeof(path) + 8];
+    struct access_log *log = open_log(path);
+
+    (void)state;
+    (void)snprintf(moved, sizeof(moved), "%s.1", path);
+    rename_file(path, moved);
+    assert_int_equal(mkdir(path, 0700), 0);
+    access_log_reopen(log);
+    access_log_write(log, &record);
+    access_log_close(log);
+    assert_int_equal(lines_of(moved), 1);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(unlink(moved), 0);
+}
+
+static void test_access_log_reopen__leaves_standard_output_alone(void **state)
+{
+    struct access_log *log = open_log("-");
+
+    (void)state;
+    access_log_reopen(NULL);
+    access_log_reopen(log);
+    assert_true(fcntl(STDOUT_FILENO, F_GETFD) >= 0);
+    access_log_close(log);
+}
+
 /* --- a pipe -------------------------------------------------------------------------- */
 
 /* A log that writes to a FIFO, of which the test holds the reading end. */
@@ -383,6 +480,10 @@ int main(void)
         LOG_TEST(test_access_log__full_disk_drops_and_goes_on),
         LOG_TEST(test_access_log__open_explains_a_bad_path),
         LOG_TEST(test_access_log_check__says_what_open_would_say),
+        LOG_TEST(test_access_log_reopen__leaves_standard_output_alone),
+        LOG_TEST(test_access_log_reopen__that_cannot_keeps_the_old_file),
+        LOG_TEST(test_access_log_reopen__while_writing_keeps_pages_whole),
+        LOG_TEST(test_access_log_reopen__what_follows_goes_to_the_new_file),
         LOG_TEST(test_access_log__nobody_reads_the_pipe),
         LOG_TEST(test_access_log__reader_that_left_costs_lines_only),
         LOG_TEST(test_access_log__pieces_of_a_pipe_are_whole_lines),

@@ -244,9 +244,35 @@ static void test_metrics_show__labelled_gauges_are_one_family(void **state)
     metric_gauge_set(M_POOL_IDLE, 5);
     metric_gauge_set(M_POOL_USED, 7);
     const char *text = show_prometheus();
-    assert_int_equal(occurrences(text, "# TYPE db_client_connection_count gauge\n"), 1);
-    assert_holds(text, "\ndb_client_connection_count{db_client_connection_state=\"idle\"} 5\n"
-                       "db_client_connection_count{db_client_connection_state=\"used\"} 7\n");
+    assert_int_equal(occurrences(text, "# TYPE db_client_connections gauge\n"), 1);
+    assert_holds(text, "\ndb_client_connections{db_client_connection_state=\"idle\"} 5\n"
+                       "db_client_connections{db_client_connection_state=\"used\"} 7\n");
+}
+
+static void test_metrics_show__workers_by_state_and_end(void **state)
+{
+    (void)state;
+    slots_count_end(&slots, WORKER_END_CRASH);
+    slots_count_end(&slots, WORKER_END_CRASH);
+    slots_count_end(&slots, WORKER_END_RECYCLED);
+    const char *text = show_prometheus();
+    assert_holds(text, "\nworkers{state=\"ready\"} 1\n");
+    assert_holds(text, "\nworkers{state=\"draining\"} 0\n");
+    assert_holds(text, "\nworkers_ended_total{reason=\"crash\"} 2\n");
+    assert_holds(text, "\nworkers_ended_total{reason=\"recycled\"} 1\n");
+}
+
+static void test_metrics_show__room_on_the_disks_of_its_files(void **state)
+{
+    (void)state;
+    assert_null(strstr(show_prometheus(), "filesystem"));
+    worker.conf.files[0] = (struct kept_file){ "database", "/proc/self/exe" };
+    worker.conf.files[1] = (struct kept_file){ "access_log", "-" };
+    worker.conf.file_count = 2;
+    const char *text = show_prometheus();
+    assert_holds(text, "\nfilesystem_avail_bytes{file=\"database\"} ");
+    assert_holds(text, "\nfilesystem_size_bytes{file=\"database\"} ");
+    assert_null(strstr(text, "access_log\""));
 }
 
 static void test_metrics_show__openmetrics_differs_where_it_must(void **state)
@@ -356,6 +382,8 @@ int main(void)
         PAGE_TEST(test_metrics_show__text_describes_each_family_once),
         PAGE_TEST(test_metrics_show__oldest_wait_is_the_oldest_and_in_seconds),
         PAGE_TEST(test_metrics_show__labelled_gauges_are_one_family),
+        PAGE_TEST(test_metrics_show__workers_by_state_and_end),
+        PAGE_TEST(test_metrics_show__room_on_the_disks_of_its_files),
         PAGE_TEST(test_metrics_show__openmetrics_differs_where_it_must),
         PAGE_TEST(test_metrics_show__form_follows_accept),
         PAGE_TEST(test_metrics_show__format_parameter_beats_accept),

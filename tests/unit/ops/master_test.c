@@ -34,7 +34,7 @@ struct stage {
 
 static struct shared mapping;
 static struct stage *stage;
-static struct sockets sockets;
+static struct listeners listeners;
 static struct master_conf conf;
 
 static void announce(void *arg)
@@ -113,7 +113,7 @@ static int look_at_sockets(void *arg, const struct worker_seat *seat)
 
     for (int i = 0; i < WORKERS; i++) {
         const bool open = fcntl(fds[i], F_GETFD) >= 0;
-        if (open != (i == seat->index) || seat->socket != fds[seat->index])
+        if (open != (i == seat->index) || seat->socket_count != 1 || seat->sockets[0] != fds[seat->index])
             atomic_fetch_add(&stage->foreign_sockets, 1);
     }
     return live(arg, seat);
@@ -329,20 +329,20 @@ static void test_master_run__workers_notice_its_death(void **state)
 
 static void test_master_run__worker_has_only_its_own_socket(void **state)
 {
-    const struct sockets_conf where = { .host = "127.0.0.1", .port = 0, .count = WORKERS, .backlog = 8 };
+    const struct listeners_conf where = { "127.0.0.1", .port = 0, .count = WORKERS, .backlog = 8, .path = "" };
     char error[128];
 
     (void)state;
-    assert_int_equal(sockets_open(&where, &sockets, error, sizeof(error)), OK);
+    assert_int_equal(listeners_open(&where, &listeners, error, sizeof(error)), OK);
     int fds[WORKERS];
-    memcpy(fds, sockets.fds, sizeof(fds));
-    conf.sockets = &sockets;
+    memcpy(fds, listeners.own, sizeof(fds));
+    conf.listeners = &listeners;
     const pid_t master = start_master(look_at_sockets, fds);
     WAIT_FOR(all_ready());
     assert_int_equal(atomic_load(&stage->foreign_sockets), 0);
     assert_int_equal(kill(master, SIGTERM), 0);
     assert_int_equal(status_of(master), 0);
-    sockets_close(&sockets);
+    listeners_close(&listeners);
 }
 
 static void test_master_run__refuses_impossible_numbers(void **state)

@@ -61,6 +61,27 @@ static void test_worker_watch__stop_signal_drains_once(void **state)
     finish();
 }
 
+static void on_reopen(void *arg) { ++*(int *)arg; }
+
+static void test_worker_watch__each_usr1_reopens(void **state)
+{
+    int reopened = 0;
+
+    (void)state;
+    assert_int_equal(start_with(-1), 0);
+    uv_ref((uv_handle_t *)&watch.heartbeat);
+    assert_int_equal(raise(SIGUSR1), 0); /* nobody wants to know yet */
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+    worker_watch_on_reopen(&watch, on_reopen, &reopened);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(raise(SIGUSR1), 0);
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        assert_int_equal(reopened, i);
+    }
+    assert_int_equal(stops, 0);
+    finish();
+}
+
 static void test_worker_watch__masters_death_drains(void **state)
 {
     int ends[2];
@@ -91,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_watch__stop_signal_drains_once),
+        cmocka_unit_test(test_worker_watch__each_usr1_reopens),
         cmocka_unit_test(test_worker_watch__masters_death_drains),
         cmocka_unit_test(test_worker_watch__does_not_keep_the_loop_alive_and_beats),
     };

@@ -146,7 +146,21 @@ static void test_value_read__takes_an_address_but_no_name(void **state)
     assert_int_equal(read_as("HOST", "::"), OK);
     assert_int_equal(read_as("HOST", "127.0.0.1"), OK);
     assert_string_equal(s.host.ptr, "127.0.0.1");
-    ASSERT_REFUSED("HOST", "", "localhost", "127.0.0.256", "[::1]", "127.0.0.1:80");
+    assert_int_equal(read_as("HOST", "[::1]"), OK);
+    assert_string_equal(s.host.ptr, "::1");
+    assert_int_equal(read_as("HOST", ""), OK);
+    assert_string_equal(s.host.ptr, "");
+    ASSERT_REFUSED("HOST", "localhost", "127.0.0.256", "[::1", "[]", "127.0.0.1:80", "unix");
+}
+
+static void test_value_read__takes_a_mode_in_octal(void **state)
+{
+    (void)state;
+    assert_int_equal(read_as("UNIX_SOCKET_MODE", "0640"), OK);
+    assert_int_equal(s.unix_socket_mode, 0640);
+    assert_int_equal(read_as("UNIX_SOCKET_MODE", "777"), OK);
+    assert_int_equal(s.unix_socket_mode, 0777);
+    ASSERT_REFUSED("UNIX_SOCKET_MODE", "", "66", "0668", "1777", "00660", "rw-rw----", "-660", "0x1ff");
 }
 
 static void test_value_read__takes_a_url_of_a_known_scheme(void **state)
@@ -257,6 +271,7 @@ int main(void)
         TEST(test_value_read__text_is_bounded_and_terminated),
         TEST(test_value_read__secret_key_is_long_or_absent),
         TEST(test_value_read__takes_an_address_but_no_name),
+        TEST(test_value_read__takes_a_mode_in_octal),
         TEST(test_value_read__takes_a_url_of_a_known_scheme),
         TEST(test_value_read__trims_the_pieces_of_a_list),
         TEST(test_value_read__takes_address_ranges),
