@@ -33,13 +33,21 @@ enum {
 
 /* ---- limits of the system ---------------------------------------------------- */
 
+/* For the workers and their successors, and some to spare. */
+static int bells_of(const struct settings *s)
+{
+    const int wanted = 2 * s->max_workers + 4;
+
+    return wanted < BUDGET_ROWS_MAX ? wanted : BUDGET_ROWS_MAX;
+}
+
 /* What a worker needs besides a descriptor for each client: for the connections of
  * a rush that is all its own, and for all workers' bells. */
 static int other_descriptors(const struct settings *s)
 {
     const int most = (s->db_pool_size + s->max_workers - 1) / s->max_workers + s->db_max_overflow;
 
-    return DESCRIPTORS_A_DB * most + s->max_workers + SPARE_DESCRIPTORS;
+    return DESCRIPTORS_A_DB * most + bells_of(s) + SPARE_DESCRIPTORS;
 }
 
 /* Clients must not take what the database needs: more of them wait in the
@@ -191,20 +199,30 @@ static void print_ready(const struct node *n)
             (long)getpid());
 }
 
+static void log_ready(const struct node *n, const char *what, const char *places)
+{
+    log_event(LOG_INFO, what, LOG_C("version", SANAD_VERSION), LOG_C("listening", places),
+              LOG_I("port", listeners_port(&n->listeners)), LOG_I("workers", atomic_load(&n->slots->positions)));
+}
+
 static void tell_ready(void *arg)
 {
-    const struct node *n = arg;
+    struct node *n = arg;
     char places[NAME_SIZE], told[NAME_SIZE + 64];
 
     listeners_print(&n->listeners, places, sizeof(places));
-    snprintf(told, sizeof(told), "READY=1\nSTATUS=%d workers, listening on %s", n->settings->max_workers, places);
+    snprintf(told, sizeof(told), "READY=1\nSTATUS=%d workers, listening on %s", atomic_load(&n->slots->positions),
+             places);
     notify_send(&n->notify, told);
-    service_user_warn(n->settings);
-    if (n->settings->log_format == LOG_TEXT)
+    if (!n->served)
+        service_user_warn(n->settings);
+    if (n->served)
+        log_ready(n, "reloaded", places);
+    else if (n->settings->log_format == LOG_TEXT)
         print_ready(n);
     else
-        log_event(LOG_INFO, "ready", LOG_C("version", SANAD_VERSION), LOG_C("listening", places),
-                  LOG_I("port", listeners_port(&n->listeners)), LOG_I("workers", n->settings->max_workers));
+        log_ready(n, "ready", places);
+    n->served = true;
 }
 
 /* ---- putting it together --------------------------------------------------------------- */
@@ -215,16 +233,16 @@ static void publish(struct node *n)
     const struct settings *s = n->settings;
 
     shared_publish(&n->shared, "workers", n->slots, sizeof(struct worker_slots));
-    shared_publish(&n->shared, "metrics", n->pages, (size_t)s->max_workers * sizeof(struct metrics_page));
+    shared_publish(&n->shared, "metrics", n->pages, WORKER_ROWS_MAX * sizeof(struct metrics_page));
     shared_publish(&n->shared, "limits", n->limits, limit_table_bytes((size_t)s->rate_limit_clients));
-    shared_publish(&n->shared, "budget", n->budget, budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers));
+    shared_publish(&n->shared, "budget", n->budget, budget_bytes(s->db_pool_size, s->db_max_overflow));
 }
 
 static bool share_memory(struct node *n)
 {
     const struct settings *s = n->settings;
-    const size_t pages = (size_t)s->max_workers * sizeof(struct metrics_page);
-    const size_t budget = budget_bytes(s->db_pool_size, s->db_max_overflow, s->max_workers);
+    const size_t pages = WORKER_ROWS_MAX * sizeof(struct metrics_page);
+    const size_t budget = budget_bytes(s->db_pool_size, s->db_max_overflow);
     const size_t limits = limit_table_bytes((size_t)s->rate_limit_clients);
     const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + budget + limits + 4096;
     uint8_t secret[LIMIT_SECRET_SIZE];
@@ -237,11 +255,11 @@ static bool share_memory(struct node *n)
     n->pages = shared_take(&n->shared, pages);
     n->generations = shared_take(&n->shared, sizeof(struct cache_generations));
     n->budget = shared_take(&n->shared, budget);
-    slots_init(n->slots, s->max_workers);
+    slots_init(n->slots, 0);
     random_secret(secret, sizeof(secret));
     n->limits = limit_table_init(shared_take(&n->shared, limits), (size_t)s->rate_limit_clients, secret);
     publish(n);
-    if (budget_init(n->budget, s->db_pool_size, s->db_max_overflow, s->max_workers) == OK)
+    if (budget_init(n->budget, s->db_pool_size, s->db_max_overflow, bells_of(s)) == OK)
         return true;
     log_text(LOG_ERROR, "too few file descriptors to share the database connections among %d workers", s->max_workers);
     return false;
@@ -258,11 +276,25 @@ static void take_pid_file(struct node *n)
 }
 
 /* A worker's connections ended with it. */
-static void on_buried(void *arg, int index)
+static void on_buried(void *arg, int row)
 {
     const struct node *n = arg;
 
-    budget_forget(n->budget, index);
+    budget_forget(n->budget, row);
+}
+
+static void on_seated(void *arg, int row, int position)
+{
+    const struct node *n = arg;
+
+    budget_seat(n->budget, row, position);
+}
+
+static void on_share(void *arg, int positions)
+{
+    const struct node *n = arg;
+
+    budget_share(n->budget, positions);
 }
 
 static bool open_listeners(struct node *n)
@@ -335,8 +367,8 @@ static bool prepare(struct node *n)
     warn_of_proxies(n->settings);
     tell_planned(n->settings);
     db_register(n->app->statements, n->app->statement_count);
-    return open_doors(n) && check_access_log(n->settings) && check_slow_log(n->settings) && share_memory(n) &&
-           migrate(n->settings, n->app) && derive_key(n) && service_look_at_server(n->settings);
+    return open_doors(n) && service_try_settings(n->settings) && share_memory(n) && migrate(n->settings, n->app) &&
+           derive_key(n) && service_look_at_server(n->settings);
 }
 
 /* Whether it names a Redis that we can speak to; each worker reads it for itself. */
@@ -356,11 +388,48 @@ static bool check_redis_url(const struct settings *s)
     return e == OK;
 }
 
-int service_run(const struct settings *settings, const struct application *app)
+bool service_try_settings(const struct settings *s)
 {
-    struct node n = { .settings = settings, .app = app };
+    return check_redis_url(s) && check_access_log(s) && check_slow_log(s);
+}
+
+static int run(struct node *n)
+{
+    struct master_conf conf = {
+        .listeners = &n->listeners,
+        .notify = &n->notify,
+        .pages = n->pages,
+        .ready = tell_ready,
+        .share = on_share,
+        .seated = on_seated,
+        .buried = on_buried,
+        .reload = service_reload,
+    };
+
+    service_tell_master(n, &conf);
+    return master_run(&conf, n->slots, service_worker_main, n);
+}
+
+static void clean_up(struct node *n)
+{
+    listeners_close(&n->listeners);
+    pid_file_drop(&n->pid_file);
+    notify_close(&n->notify);
+    if (n->budget)
+        budget_done(n->budget);
+    if (n->shared.base)
+        shared_close(&n->shared);
+    for (size_t i = 0; i < sizeof(n->reloaded) / sizeof(n->reloaded[0]); i++)
+        settings_done(&n->reloaded[i]);
+    sodium_memzero(n->key, sizeof(n->key));
+}
+
+int service_run(const struct settings *settings, const struct application *app, const struct settings_source *again)
+{
+    static struct node n; /* one a process; too large for a stack */
     int status = EXIT_CANNOT;
 
+    n = (struct node){ .settings = settings, .again = again, .app = app };
     if (sodium_init() < 0)
         return EXIT_CANNOT;
     log_setup(settings->log_level, settings->log_format, "master");
@@ -369,27 +438,9 @@ int service_run(const struct settings *settings, const struct application *app)
     if (!check_redis_url(settings) || !service_user_known(settings))
         return EXIT_SETTINGS;
     if (prepare(&n)) {
-        const struct master_conf conf = {
-            .workers = settings->max_workers,
-            .graceful_timeout_s = settings->graceful_timeout_s,
-            .listeners = &n.listeners,
-            .notify = &n.notify,
-            .pages = n.pages,
-            .log_level = settings->log_level,
-            .log_format = settings->log_format,
-            .ready = tell_ready,
-            .buried = on_buried,
-        };
         take_pid_file(&n);
-        status = master_run(&conf, n.slots, service_worker_main, &n);
+        status = run(&n);
     }
-    listeners_close(&n.listeners);
-    pid_file_drop(&n.pid_file);
-    notify_close(&n.notify);
-    if (n.budget)
-        budget_done(n.budget);
-    if (n.shared.base)
-        shared_close(&n.shared);
-    sodium_memzero(n.key, sizeof(n.key));
+    clean_up(&n);
     return status;
 }

@@ -51,8 +51,15 @@ static inline struct service_context *request_service(const struct request *req)
  * handler has returned. NULL when the request's memory is full. */
 struct db_scope *request_db(struct request *req);
 
-/* Serves until a stop signal; returns the exit status. */
-int service_run(const struct settings *settings, const struct application *app);
+/* Reads the settings anew, from where they came. False, with the reason told: they are
+ * wrong, and *ret_settings needs nothing. */
+struct settings_source {
+    bool (*load)(void *arg, struct settings *ret_settings);
+    void  *arg;
+};
+
+/* Serves until a stop signal; returns the exit status. `again`: for a reload. */
+int service_run(const struct settings *settings, const struct application *app, const struct settings_source *again);
 
 /* Derives a key of `purpose` from the installation's secret: SECRET_KEY, or for
  * an embedded database a file beside it, made at the first start. E_IO, with a

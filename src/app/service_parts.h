@@ -17,11 +17,14 @@
 #include "redis/conf.h"
 
 struct node {
-    const struct settings    *settings;
+    const struct settings    *settings;       /* as of the last reload              */
+    const struct settings_source *again;
+    struct settings           reloaded[2];    /* one of them is those, after one    */
+    bool                      served;         /* all workers were ready once        */
     const struct application *app;
     struct shared             shared;         /* holds the five below               */
     struct worker_slots      *slots;
-    struct metrics_page      *pages;          /* one a worker                       */
+    struct metrics_page      *pages;          /* one a row of the slots             */
     struct cache_generations *generations;
     struct budget            *budget;         /* database connections of all workers */
     struct limit_table       *limits;         /* clients that are counted           */
@@ -30,6 +33,13 @@ struct node {
     struct pid_file           pid_file;
     uint8_t                   key[SERVICE_KEY_BYTES];
 };
+
+/* What the master needs to know of the settings; and its reload, `arg` is the node. */
+void service_tell_master(const struct node *n, struct master_conf *conf);
+bool service_reload(void *arg, struct master_conf *conf);
+
+/* What is wrong with the settings that only shows when they are tried is told: false. */
+bool service_try_settings(const struct settings *s);
 
 /* How many clients a worker may hold: WORKER_CONNECTIONS, or what the limit of
  * file descriptors leaves. */

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "app/service_cost.h"
+#include "app/service_failure.h"
 #include "app/service_parts.h"
 #include "base/coro.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/task.h"
 #include "cache/cache.h"
 #include "http/server.h"
@@ -20,6 +22,7 @@
 #include "limit/cluster.h"
 #include "limit/limiter.h"
 #include "ops/access_log.h"
+#include "ops/backtrace.h"
 #include "ops/gate.h"
 #include "ops/health.h"
 #include "ops/worker.h"
@@ -57,7 +60,9 @@ struct keeper {
     struct shared_level *shared_cache; /* NULL: without Redis                */
     struct cache *cache;
     struct client_rule client_rule;
+    struct service_failures failures;
     struct gate gate;
+    uint64_t answered, enough; /* requests; then it is replaced; 0: never */
     struct limiter_conf limiter_conf;
     struct limiter limiter;
     struct http_step steps[STEP_COUNT];
@@ -107,10 +112,22 @@ static void on_answering(void *ctx, struct request *req, struct response *res)
 
 static void on_finished(void *ctx, const struct exchange_record *record)
 {
-    const struct keeper *k = ctx;
+    struct keeper *k = ctx;
 
+    service_failure_tell(&k->failures, record);
     if (k->worker.access_log)
         access_log_write(k->worker.access_log, record);
+    if (++k->answered == k->enough)
+        atomic_store(&worker_slot_of(&k->worker)->spent, true);
+}
+
+/* For the master, should this be the last thing that is heard of us. */
+static void on_handling(void *ctx, const struct request *req)
+{
+    const struct keeper *k = ctx;
+
+    slot_note_request(worker_slot_of(&k->worker), str_of(http_method_name(req->head->method)), str_of(req->route->path),
+                      req->id);
 }
 
 /* ---- making the parts ---------------------------------------------------------------- */
@@ -168,7 +185,7 @@ static int open_database(struct keeper *k, const struct worker_seat *seat)
 {
     k->db_conf = service_db_conf(k->node->settings);
     k->db_conf.budget = k->node->budget;
-    k->db_conf.budget_index = seat->index;
+    k->db_conf.budget_row = seat->row;
     k->db_conf.slow_log = k->node->settings->slow_log.ptr;
     k->db_conf.explain_slow = k->node->settings->debug;
     k->worker.db = db_new(&k->db_conf);
@@ -259,6 +276,7 @@ static int open_server(struct keeper *k, const struct worker_seat *seat)
         .ctx = k,
         .proxied = on_proxied,
         .finished = on_finished,
+        .handling = on_handling,
         .handled = on_handled,
         .answering = s->debug ? on_answering : NULL,
     };
@@ -321,7 +339,7 @@ static void on_housekeeping(uv_timer_t *timer)
 
     db_tick(k->worker.db);
     cache_tick(k->cache);
-    if (k->worker.index == 0)
+    if (k->worker.index == 0 && !k->watch.stopping)
         limiter_show(&k->limiter);
 }
 
@@ -357,11 +375,12 @@ static void describe_worker(struct keeper *k, const struct worker_seat *seat)
     k->worker = (struct worker){
         .loop = &k->loop,
         .index = seat->index,
+        .row = seat->row,
         .started = clock_mono(),
         .conf = { .metrics_allow = n->settings->metrics_allow },
         .slots = n->slots,
         .pages = n->pages,
-        .page_count = (size_t)n->settings->max_workers,
+        .page_count = WORKER_ROWS_MAX,
         .domain = &k->context,
     };
     name_files(&k->worker.conf, n->settings);
@@ -406,14 +425,26 @@ static void on_out_of_patience(uv_timer_t *timer)
     server_abort(k->worker.server);
 }
 
-static void on_stop(void *arg)
+/* What stands for the node in this worker's figures stands in its successor's now. */
+static void leave_figures(void)
+{
+    static const enum metric_gauge gauges[] = { M_LIMIT_CLIENTS, M_LIMIT_CAPACITY, M_LIMIT_EVICTIONS };
+
+    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+        metric_gauge_set(gauges[i], 0);
+}
+
+static void on_stop(void *arg, enum drain_kind kind)
 {
     struct keeper *k = arg;
     const double grace_s = k->node->settings->graceful_timeout_s;
     const double haste_s = grace_s * HASTE_PART < HASTE_MOST_S ? grace_s * HASTE_PART : HASTE_MOST_S;
 
-    uv_timer_start(&k->patience, on_out_of_patience, (uint64_t)((grace_s - haste_s) * MS_PER_S), 0);
-    server_drain(k->worker.server, on_drained, k);
+    leave_figures();
+    if (!uv_is_active((uv_handle_t *)&k->patience))
+        uv_timer_start(&k->patience, on_out_of_patience, (uint64_t)((grace_s - haste_s) * MS_PER_S), 0);
+    db_drain(k->worker.db);
+    server_drain(k->worker.server, kind, on_drained, k);
 }
 
 /* The files were renamed. */
@@ -423,6 +454,17 @@ static void on_reopen(void *arg)
 
     access_log_reopen(k->worker.access_log);
     db_reopen_slow_log(k->worker.db);
+}
+
+/* MAX_REQUESTS, give or take as chance will have it. */
+static uint64_t draw_enough(const struct settings *s)
+{
+    const uint64_t spread = (uint64_t)s->max_requests_jitter, most = (uint64_t)s->max_requests + spread;
+    const uint64_t less = spread > 0 ? random_fast() % (2 * spread + 1) : 0;
+
+    if (s->max_requests == 0)
+        return 0;
+    return most > less ? most - less : 1;
 }
 
 /* ---- the life ----------------------------------------------------------------------------- */
@@ -438,6 +480,7 @@ int service_worker_main(void *arg, const struct worker_seat *seat)
         log_event(LOG_ERROR, "the worker cannot start", LOG_C("part", "loop"), LOG_C("why", uv_strerror(failure)));
         return WORKER_CANNOT_START;
     }
+    backtrace_at_abort();
     task_use_loop(&k.loop);
     arena_init(&k.texts, TEXT_BYTES);
     describe_worker(&k, seat);
@@ -446,6 +489,7 @@ int service_worker_main(void *arg, const struct worker_seat *seat)
         return WORKER_CANNOT_START;
     worker_watch_on_stop(&k.watch, on_stop, &k);
     worker_watch_on_reopen(&k.watch, on_reopen, &k);
+    k.enough = draw_enough(k.node->settings);
     slot_move(seat->slot, WORKER_READY);
     uv_run(&k.loop, UV_RUN_DEFAULT);
     free_parts(&k);

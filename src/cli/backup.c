@@ -44,11 +44,11 @@ static volatile sig_atomic_t stop_signal;
 
 static void on_stop_signal(int number) { stop_signal = number; }
 
-/* A run that is asked to stop takes its draft away first. */
+/* A run that is asked to stop takes its draft away first; asked twice, it ends at once. */
 static void catch_stop_signals(void)
 {
     const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-    struct sigaction action = { .sa_handler = on_stop_signal, .sa_flags = SA_RESTART };
+    struct sigaction action = { .sa_handler = on_stop_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND };
 
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -170,6 +170,7 @@ static enum err store_server(struct backup *b)
     enum err e = E_NO_MEMORY;
 
     from.io_timeout_s = SILENCE_S;
+    from.only_read = true;
     to.driver = "sqlite";
     to.path = b->file.draft;
     arena_init(&arena, ARENA_MAX_BYTES);
@@ -295,25 +296,23 @@ static int verify(struct backup *b)
 
 /* ---- the command -------------------------------------------------------------------------------------------- */
 
-static int with_settings(struct backup *b, const struct cli_options *options)
+static int take_path(const struct cli_options *options, struct backup *b)
 {
-    struct settings s;
-    int status = cli_settings(options, &s);
-
-    if (status != CLI_OK)
-        return status;
-    b->settings = &s;
-    status = cli_supported(options, &s);
-    if (status == CLI_OK)
-        status = keep(b);
-    settings_done(&s);
-    return status;
+    if (options->arg_count == 0 || options->args[0][0] == '\0')
+        return cli_usage(options->command, "wants the file to write: sanad backup backups/sanad.db");
+    if (options->arg_count > 1)
+        return cli_usage(options->command, "%s is one argument too many", options->args[1]);
+    b->command = options->command;
+    b->file.path = options->args[0];
+    progress_start(&b->progress, stderr, "");
+    return CLI_OK;
 }
 
 static int run(int argc, char **argv)
 {
     bool only_verify = false;
-    struct backup b = { .error = "not enough memory" };
+    struct settings s;
+    struct backup b = { .settings = &s, .error = "not enough memory" };
     const struct cli_option own[] = {
         { "force", .given = &b.file.replace },
         { "verify", .given = &only_verify },
@@ -322,16 +321,19 @@ static int run(int argc, char **argv)
     struct cli_options options;
     int status = cli_parse(argc, argv, own, &options);
 
+    if (status == CLI_OK)
+        status = take_path(&options, &b);
+    if (status == CLI_OK && only_verify)
+        return verify(&b);
+    if (status == CLI_OK)
+        status = cli_settings(&options, &s);
     if (status != CLI_OK)
         return status;
-    if (options.arg_count == 0 || options.args[0][0] == '\0')
-        return cli_usage(options.command, "wants the file to write: sanad backup backups/sanad.db");
-    if (options.arg_count > 1)
-        return cli_usage(options.command, "%s is one argument too many", options.args[1]);
-    b.command = options.command;
-    b.file.path = options.args[0];
-    progress_start(&b.progress, stderr, "");
-    return only_verify ? verify(&b) : with_settings(&b, &options);
+    status = cli_supported(&options, &s);
+    if (status == CLI_OK)
+        status = keep(&b);
+    settings_done(&s);
+    return status;
 }
 
 const struct command command_backup = {

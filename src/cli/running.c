@@ -78,16 +78,17 @@ void running_close(struct running *r)
 
 bool running_node(const struct running *r, struct node_source *ret)
 {
-    size_t slots_size = 0, pages_size = 0, rows;
+    size_t slots_size = 0, pages_size = 0, used, room;
     const struct worker_slots *slots = shared_part(&r->shared, "workers", &slots_size);
     const struct metrics_page *pages = shared_part(&r->shared, "metrics", &pages_size);
+    int count;
 
     if (!slots || slots_size != sizeof(*slots) || !pages || pages_size % sizeof(*pages) != 0)
         return false;
-    rows = slots->count > 0 ? (size_t)slots->count : 0;
-    if (rows > pages_size / sizeof(*pages))
-        rows = pages_size / sizeof(*pages);
-    *ret = (struct node_source){ .pages = pages, .page_count = rows, .slots = slots };
+    count = slots->count;
+    used = count > 0 ? (size_t)count : 0;
+    room = pages_size / sizeof(*pages);
+    *ret = (struct node_source){ .pages = pages, .page_count = used < room ? used : room, .slots = slots };
     return true;
 }
 

@@ -6,8 +6,22 @@
 
 enum { APPLICATION_BYTES = 1024 * 1024 };
 
-static int serve(const struct settings *s)
+/* At a reload: from the same file, environment and options as at the start. */
+static bool load_again(void *arg, struct settings *ret_settings)
 {
+    const struct cli_options *options = arg;
+
+    if (cli_settings(options, ret_settings) != CLI_OK)
+        return false;
+    if (cli_supported(options, ret_settings) == CLI_OK)
+        return true;
+    settings_done(ret_settings);
+    return false;
+}
+
+static int serve(const struct settings *s, struct cli_options *options)
+{
+    const struct settings_source again = { load_again, options };
     const struct application *app;
     struct arena arena;
     int status = CLI_FAILED;
@@ -15,7 +29,7 @@ static int serve(const struct settings *s)
     arena_init(&arena, APPLICATION_BYTES);
     app = sanad_application(s, &arena);
     if (app)
-        status = service_run(s, app);
+        status = service_run(s, app, &again);
     arena_done(&arena);
     return status;
 }
@@ -34,7 +48,7 @@ static int run(int argc, char **argv)
         return status;
     status = cli_supported(&options, &s);
     if (status == CLI_OK)
-        status = serve(&s);
+        status = serve(&s, &options);
     settings_done(&s);
     return status;
 }

@@ -17,6 +17,7 @@ struct status {
     const struct running *running;
     const struct snapshot *now;
     const struct interval *total;
+    struct limit_stats limits;
     struct listening places[PLACES_MAX];
     size_t place_count;
 };
@@ -102,9 +103,9 @@ static void print_figures(const struct status *s)
     printf("%-12s %s of %llu found, %lld kept (%s)\n", "cache",
            figure_share(interval_share(t->counters[M_CACHE_HIT], lookups(t))).text, (unsigned long long)lookups(t),
            (long long)g[M_CACHE_ENTRIES], figure_bytes((double)g[M_CACHE_BYTES]).text);
-    printf("%-12s %llu let through, %llu refused; %lld clients known\n", "limiter",
+    printf("%-12s %llu let through, %llu refused; %llu clients known\n", "limiter",
            (unsigned long long)t->counters[M_LIMIT_ALLOWED], (unsigned long long)refused(t),
-           (long long)g[M_LIMIT_CLIENTS]);
+           (unsigned long long)s->limits.clients);
 }
 
 static void print_text(const struct status *s)
@@ -196,7 +197,7 @@ static void write_parts(struct json *j, const struct status *s)
     open_member(j, "limiter");
     json_member_uint(j, "allowed", t->counters[M_LIMIT_ALLOWED]);
     json_member_uint(j, "refused", refused(t));
-    json_member_int(j, "clients", g[M_LIMIT_CLIENTS]);
+    json_member_uint(j, "clients", s->limits.clients);
     json_object_end(j);
 }
 
@@ -262,8 +263,11 @@ static int fail(const char *why, bool json)
 static int tell(const struct running *r, const struct snapshot *now, const struct interval *total, bool json)
 {
     struct status s = { .running = r, .now = now, .total = total };
+    const struct limit_table *limits = running_limits(r);
     int status = CLI_OK;
 
+    if (limits)
+        s.limits = limit_table_stats(limits);
     s.place_count = listening_of(r->pid, s.places, PLACES_MAX);
     if (json)
         status = print_json(&s);

@@ -41,6 +41,8 @@ static void go_to(struct top *t, int view)
     t->choice.view = (enum top_view)((view + VIEW_COUNT) % VIEW_COUNT);
     t->choice.scroll = 0;
     t->choice.help = false;
+    if (t->choice.view == VIEW_CLIENTS)
+        top_watch_clients(&t->watch);
 }
 
 static void go_right(struct top *t) { go_to(t, (int)t->choice.view + 1); }
@@ -139,6 +141,8 @@ static bool look_if_due(struct top *t)
     if (t->choice.paused || clock_mono() < t->due)
         return false;
     top_watch_look(&t->watch);
+    if (t->choice.view == VIEW_CLIENTS)
+        top_watch_clients(&t->watch);
     t->due = clock_mono() + (mono_ns)t->choice.interval_s * NS_PER_S;
     return true;
 }
@@ -152,6 +156,7 @@ static int live(struct top *t)
         return CLI_FAILED;
     }
     top_watch_look(&t->watch);
+    go_to(t, (int)t->choice.view);    /* what it needs besides */
     t->due = clock_mono() + NS_PER_S; /* rates need a second look: soon */
     show(t);
     while (!t->ended) {
@@ -199,6 +204,8 @@ static int batch(struct top *t, int64_t count, bool all)
             fprintf(stderr, "sanad top: %s\n", t->watch.model.note);
             return CLI_FAILED;
         }
+        if (all || t->choice.view == VIEW_CLIENTS)
+            top_watch_clients(&t->watch);
         status = print_page(t, all);
     }
     return status;

@@ -71,7 +71,7 @@ static void start_anew(struct top_watch *w, long before)
     w->model.gone = false;
     w->model.now = NULL;
     w->model.latest = w->model.total = NULL;
-    w->model.rate_count = 0;
+    w->model.rate_count = w->model.client_count = 0;
     note(w, "the server is process %ld now; before it was %ld", w->model.pid, before);
 }
 
@@ -105,16 +105,20 @@ static void keep_rate(struct top_model *m, double rate)
     m->rates[m->rate_count - 1] = rate;
 }
 
-static void look_at_clients(struct top_watch *w)
+static void look_at_limits(struct top_watch *w)
 {
-    struct limit_table *table = running_limits(&w->running);
+    const struct limit_table *table = running_limits(&w->running);
+
+    w->model.limits = table ? limit_table_stats(table) : (struct limit_stats){ 0 };
+}
+
+void top_watch_clients(struct top_watch *w)
+{
+    struct limit_table *table = w->model.gone ? NULL : running_limits(&w->running);
     struct top_model *m = &w->model;
 
-    m->client_count = 0;
-    if (!table)
-        return;
-    m->limits = limit_table_stats(table);
-    m->client_count = limit_table_busiest(table, clock_mono() / NS_PER_MS, m->clients, TOP_CLIENTS);
+    if (table)
+        m->client_count = limit_table_busiest(table, clock_mono() / NS_PER_MS, m->clients, TOP_CLIENTS);
 }
 
 /* The arena of the look before last is free; the last one's is still needed. */
@@ -149,7 +153,7 @@ void top_watch_look(struct top_watch *w)
         lose(w, "what the server's memory says is beyond what this program can hold");
         return;
     }
-    look_at_clients(w);
+    look_at_limits(w);
     if (m->latest)
         keep_rate(m, interval_rate(m->latest, m->latest->http.count));
 }

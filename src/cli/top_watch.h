@@ -22,3 +22,7 @@ void top_watch_close(struct top_watch *w);
 
 /* Looks once more; what can be said is in the model then. */
 void top_watch_look(struct top_watch *w);
+
+/* And at the limiter's busiest clients, which takes a walk over its whole table: only for
+ * who wants to see them. */
+void top_watch_clients(struct top_watch *w);

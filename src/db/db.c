@@ -78,6 +78,7 @@ void db_reopen_slow_log(struct db *db)
         slow_log_reopen(&db->slow);
 }
 
+void db_drain(struct db *db) { pool_drain(&db->pool); }
 void db_shutdown(struct db *db) { pool_shutdown(&db->pool); }
 void db_tick(struct db *db) { pool_tick(&db->pool); }
 int64_t db_retry_after_ms(const struct db *db) { return pool_retry_after_ms(&db->pool); }

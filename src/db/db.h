@@ -30,12 +30,13 @@ struct db_conf {
     const char *socket;             /* mysql: a unix socket instead of a host; may be NULL */
     const char *name, *user, *password;
     bool        ssl;                /* mysql: TLS, with the certificate checked      */
+    bool        only_read;          /* mysql: a tool that writes nothing: any server will do */
     const char *ssl_ca;             /* mysql: its authorities; empty: the system's   */
     double      io_timeout_s;       /* mysql: a server that is silent for so long is lost */
     int         pool_size;          /* connections that are kept                     */
     int         max_overflow;       /* and beyond                                    */
     struct budget *budget;          /* they are all workers' together; NULL: ours    */
-    int         budget_index;       /* which worker this is                          */
+    int         budget_row;         /* this worker's                                 */
     bool        pool_warm;          /* the kept ones are opened at once              */
     double      pool_timeout_s;     /* wait for a connection                         */
     double      pool_recycle_s;     /* age at which one is replaced, +-10 %; 0: never */
@@ -67,6 +68,9 @@ struct db *db_new(const struct db_conf *conf);
 
 /* Closes all idle connections. None may be borrowed. NULL is fine. */
 void db_free(struct db *db);
+
+/* Its worker is being replaced: from now on only what is in use stays open. */
+void db_drain(struct db *db);
 
 /* Ends pooling: idle connections close now, borrowed ones on return. */
 void db_shutdown(struct db *db);

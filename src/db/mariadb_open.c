@@ -248,7 +248,7 @@ enum err mariadb_open(const struct db_conf *conf, struct db_conn **ret_conn, cha
     e = open_at_any(&s, ret_conn);
     if (!s.stand_in)
         return e;
-    if (e != OK && coro_self() && stand_in(s.stand_in) == OK) {
+    if (e != OK && (coro_self() || conf->only_read) && stand_in(s.stand_in) == OK) {
         *ret_conn = &s.stand_in->base;
         return OK;
     }

@@ -33,10 +33,13 @@ struct waiter {
 
 /* ---- states ------------------------------------------------------------------ */
 
-static size_t sure(const struct pool *p) { return budget_sure(p->budget, p->index); }
+/* What this worker's gauges say of the budget; summed over all it is the whole, so
+ * one that is being replaced says nothing. */
+static size_t base(const struct pool *p) { return p->draining ? 0 : budget_share_of_base(p->budget, p->index); }
+static size_t most(const struct pool *p) { return p->draining ? 0 : budget_share_of_all(p->budget, p->index); }
 
-/* Connections beyond the sure ones. */
-static size_t beyond(const struct pool *p) { return pool_total(p) > sure(p) ? pool_total(p) - sure(p) : 0; }
+/* Connections beyond the base. */
+static size_t beyond(const struct pool *p) { return pool_total(p) > base(p) ? pool_total(p) - base(p) : 0; }
 
 static void show_counts(const struct pool *p)
 {
@@ -413,14 +416,10 @@ static void report_leaks(struct pool *p, mono_ns now)
     }
 }
 
-/* What this worker's gauges say of the budget; summed over all it is the whole. */
 static void show_budget(const struct pool *p)
 {
-    const struct budget *b = p->budget;
-    const uint32_t n = b->permit_count, sharers = (uint32_t)b->sharers, index = (uint32_t)p->index;
-
-    metric_gauge_set(M_POOL_SIZE, (int64_t)sure(p));
-    metric_gauge_set(M_POOL_MAX, (int64_t)(sure(p) + n / sharers + (index < n % sharers ? 1 : 0)));
+    metric_gauge_set(M_POOL_SIZE, (int64_t)base(p));
+    metric_gauge_set(M_POOL_MAX, (int64_t)most(p));
 }
 
 static int64_t ms_since(const struct pool *p, mono_ns since) { return since != 0 ? (p->now() - since) / NS_PER_MS : 0; }
@@ -430,6 +429,7 @@ void pool_tick(struct pool *p)
     const mono_ns now = p->now();
 
     report_leaks(p, now);
+    budget_settle(p->budget, p->index);
     pool_close_lingering(p, now);
     pool_replace_aged(p, now);
     if (p->retry.failures > 0 && pool_may_open(p) && pool_start_open(p) == E_NO_MEMORY)
@@ -467,16 +467,18 @@ size_t pool_describe(const struct pool *p, char *out, size_t size)
 static struct budget *own_budget(const struct db_conf *conf)
 {
     const size_t line = _Alignof(struct budget);
-    const size_t room = (budget_bytes(conf->pool_size, conf->max_overflow, 1) + line - 1) / line * line;
+    const size_t room = (budget_bytes(conf->pool_size, conf->max_overflow) + line - 1) / line * line;
     struct budget *b = aligned_alloc(line, room);
 
     if (!b)
         return NULL;
     memset(b, 0, room);
-    if (budget_init(b, conf->pool_size, conf->max_overflow, 1) == OK)
-        return b;
-    free(b);
-    return NULL;
+    if (budget_init(b, conf->pool_size, conf->max_overflow, 0) != OK) {
+        free(b);
+        return NULL;
+    }
+    budget_seat(b, 0, 0);
+    return b;
 }
 
 static void free_budget(struct pool *p)
@@ -490,7 +492,7 @@ enum err pool_init(struct pool *p, const struct db_driver *driver, const struct 
     *p = (struct pool){ .driver = driver, .conf = conf, .again = *conf, .now = clock_mono };
     p->again.must_exist = true;
     p->budget = conf->budget ? conf->budget : own_budget(conf);
-    p->index = conf->budget ? conf->budget_index : 0;
+    p->index = conf->budget ? conf->budget_row : 0;
     p->coros = coro_pool_new(STACK_BYTES, STACKS_KEPT);
     if (!p->budget || !p->coros)
         goto no_memory;
@@ -506,6 +508,13 @@ no_memory:
     coro_pool_free(p->coros);
     free_budget(p);
     return E_NO_MEMORY;
+}
+
+void pool_drain(struct pool *p)
+{
+    p->draining = true;
+    show_budget(p);
+    pool_make_room(p);
 }
 
 static void ignore_bell(struct pool *p)

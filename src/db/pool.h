@@ -7,8 +7,8 @@
  *                      |  age, linger, lost          +--> resetting --> idle
  *                      +----> leaving --> closed <---+ broken, retired, too old
  *
- * How many there may be is the node's budget (db/budget.h): this worker's sure
- * ones are kept, more are opened for a rush while permits last, and linger before
+ * How many there may be is the node's budget (db/budget.h): those that this worker is
+ * sure of are kept, more are opened for a rush while permits last, and linger before
  * they are closed, so that load that swings opens none. They are closed sooner
  * when another worker waits for a permit.
  * Borrowers wait strictly first come, first served; a waiter takes whatever
@@ -22,8 +22,7 @@
  * Outside a coroutine (tools, start-up) everything happens in the caller's own
  * time, and what would have to wait for another borrower is E_BUSY.
  *
- * Invariants: permits held == connections beyond the sure ones; nobody waits
- * while a connection is idle.
+ * Invariants: permits held == connections; nobody waits while one is idle.
  */
 #pragma once
 
@@ -105,6 +104,7 @@ struct pool {
     mono_ns handed_over_at; /* a permit, to a worker that holds fewer        */
     char reason[160];       /* why the last open failed                      */
     bool read_only;         /* the server that was opened last               */
+    bool draining; /* keeps nothing that nobody here waits for             */
     bool closing;
 };
 
@@ -113,6 +113,10 @@ MUSTCHECK enum err pool_init(struct pool *p, const struct db_driver *driver, con
 
 /* Closes what is idle; nothing may be borrowed or under way. */
 void pool_done(struct pool *p);
+
+/* Its worker is being replaced: lends as before, but what is not in use is closed at
+ * once, since its successor needs it. */
+void pool_drain(struct pool *p);
 
 /* Ends lending: waiters fail, idle connections close, borrowed ones on return. */
 void pool_shutdown(struct pool *p);

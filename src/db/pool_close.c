@@ -21,17 +21,15 @@ static bool is_beyond(const struct pool *p) { return staying(p) > budget_sure(p-
 void pool_destroy(struct db_pooled *c)
 {
     struct pool *p = c->pool;
-    const bool permitted = pool_total(p) > budget_sure(p->budget, p->index);
-    const bool replace = c->replace;
+    const bool replace = c->replace && pool_total(p) <= budget_sure(p->budget, p->index);
 
     pool_move(c, POOL_CLOSED);
     list_remove(&c->link);
     p->counts[POOL_CLOSED]--;
     p->driver->close(c->conn);
     free(c);
-    if (permitted)
-        budget_give(p->budget, p->index);
-    else if (replace && task_loop() && pool_may_open(p) && pool_start_open(p) != OK)
+    budget_give(p->budget, p->index);
+    if (replace && task_loop() && pool_may_open(p) && pool_start_open(p) != OK)
         return; /* without memory: the next borrower has it opened */
 }
 
@@ -127,6 +125,8 @@ static bool is_owed(struct pool *p, mono_ns idle_ns)
 {
     const mono_ns now = p->now(), patience = (mono_ns)HAND_OVER_MS * NS_PER_MS;
 
+    if (p->draining && p->waiting == 0)
+        return true;
     if (!is_beyond(p) || !budget_wanted(p->budget, p->index))
         return false;
     if (p->waiting == 0 && idle_ns >= patience)

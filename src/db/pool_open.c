@@ -119,20 +119,20 @@ static void opener(void *arg)
     pool_pump(p);
 }
 
-/* Room in the budget: within the sure share there always is. What was handed over to
- * a worker that holds fewer is not taken back before that one hears of it. */
+/* A permit of the budget. Beyond the sure share, what was handed over to a worker that
+ * holds fewer is not taken back before that one hears of it. */
 static enum err claim(struct pool *p, struct db_pooled **ret_conn)
 {
     const bool beyond = pool_total(p) >= budget_sure(p->budget, p->index);
     struct db_pooled *c;
 
-    if (beyond && (budget_wanted_by_poorer(p->budget, p->index) || !budget_take(p->budget, p->index)))
+    if ((beyond && budget_wanted_by_poorer(p->budget, p->index)) || !budget_take(p->budget, p->index))
         return E_BUSY;
     c = pool_add(p);
-    if (!c && beyond)
+    if (!c) {
         budget_give(p->budget, p->index);
-    if (!c)
         return E_NO_MEMORY;
+    }
     *ret_conn = c;
     return OK;
 }
@@ -165,7 +165,8 @@ enum err pool_start_open(struct pool *p)
 static size_t missing(const struct pool *p)
 {
     const size_t sure = budget_sure(p->budget, p->index);
-    const size_t cold = p->conf->pool_warm && task_loop() && sure > pool_usable(p) ? sure - pool_usable(p) : 0;
+    const bool warm = p->conf->pool_warm && !p->draining && task_loop();
+    const size_t cold = warm && sure > pool_usable(p) ? sure - pool_usable(p) : 0;
     const size_t wanted = p->waiting > cold ? p->waiting : cold;
 
     return wanted > p->counts[POOL_CONNECTING] ? wanted - p->counts[POOL_CONNECTING] : 0;

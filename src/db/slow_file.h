@@ -10,9 +10,11 @@
  *   SELECT ... WHERE is_active = ? LIMIT ? OFFSET ?
  *   [comment: name=spas_active route=/api/spas request_id=01J...];
  *
- * The id is our process. The statement is its constant text, with a question
- * mark for each value. What came from outside stands in the comment and cannot
- * leave it: all but letters, digits and a few marks is an underscore there.
+ * The id is our process. Of a request that is part of a trace (base/trace.h) the
+ * comment holds trace_id and parent_id, too. The statement is its constant text,
+ * with a question mark for each value. What came from outside stands in the
+ * comment and cannot leave it: all but letters, digits and a few marks is an
+ * underscore there.
  *
  * A record is appended with one system call, so those of several processes do
  * not mix. One that cannot be written is dropped, counted (M_SLOW_LOG_DROPPED)

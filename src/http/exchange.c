@@ -344,8 +344,11 @@ static void handler_main(void *arg)
 
 static void run_handler(struct exchange *x)
 {
+    const struct server_hooks *hooks = x->req.server->hooks;
     struct response res;
 
+    if (hooks && hooks->handling)
+        hooks->handling(hooks->ctx, &x->req);
     if (x->req.route->flags & ROUTE_INLINE) {
         res = x->req.route->handler(&x->req);
         respond(x, &res);

@@ -220,10 +220,13 @@ struct str server_date(struct server *s)
     return (struct str){ s->date, HTTP_DATE_SIZE - 1 };
 }
 
-/* A draining server gives a silent client a moment to send what is on its way. */
+/* A server that drains in haste gives a silent client a moment to send what is on its
+ * way. */
 static double silence_limit(const struct server *s, double usual)
 {
-    return s->draining && usual > DRAIN_SILENCE_S ? DRAIN_SILENCE_S : usual;
+    const bool haste = s->draining && s->drain_kind == DRAIN_QUICK;
+
+    return haste && usual > DRAIN_SILENCE_S ? DRAIN_SILENCE_S : usual;
 }
 
 static double limit_of(const struct server *s, enum conn_state state)
@@ -328,8 +331,9 @@ void server_check_drained(struct server *s)
     s->drained(s->drained_arg);
 }
 
-void server_drain(struct server *s, void (*drained)(void *arg), void *arg)
+void server_drain(struct server *s, enum drain_kind kind, void (*drained)(void *arg), void *arg)
 {
+    s->drain_kind = s->draining && s->drain_kind > kind ? s->drain_kind : kind;
     s->drained = drained;
     s->drained_arg = arg;
     s->draining = true;

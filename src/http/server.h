@@ -41,6 +41,8 @@ struct server_hooks {
     void (*proxied)(void *ctx, struct request *req);
     /* A response is about to leave: the access log. */
     void (*finished)(void *ctx, const struct exchange_record *record);
+    /* A handler is about to begin. NULL is fine. */
+    void (*handling)(void *ctx, const struct request *req);
     /* A handler has returned, its coroutine is still there: what the request
      * borrowed goes back before a slow client takes its response. */
     void (*handled)(void *ctx, struct request *req);
@@ -60,9 +62,16 @@ struct server *server_new(uv_loop_t *loop, const struct server_conf *conf, const
 enum { SERVER_LISTENERS_MAX = 320 };
 MUSTCHECK int server_listen(struct server *s, int fd, int backlog);
 
-/* Stops accepting, closes idle connections, lets the busy ones finish with
- * `Connection: close`, then calls drained(arg), once. */
-void server_drain(struct server *s, void (*drained)(void *arg), void *arg);
+/* How a server comes to its end. */
+enum drain_kind {
+    DRAIN_PATIENT,  /* an idle connection stays open until its next request, or its time is over */
+    DRAIN_QUICK     /* it is closed after a short silence                                        */
+};
+
+/* Stops accepting, lets the requests under way finish, answers the next ones with
+ * `Connection: close`; when the last connection has gone it calls drained(arg), once.
+ * Called again it may hasten: from patient to quick. */
+void server_drain(struct server *s, enum drain_kind kind, void (*drained)(void *arg), void *arg);
 
 /* Closes every connection now; coroutines of requests are cancelled. */
 void server_abort(struct server *s);

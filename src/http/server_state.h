@@ -61,6 +61,7 @@ struct server {
     size_t                     active;               /* how many                       */
 
     bool                       draining, drained_told;
+    enum drain_kind            drain_kind;           /* while draining                 */
     void                     (*drained)(void *arg);
     void                      *drained_arg;
     int                        open_handles;

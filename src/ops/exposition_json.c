@@ -41,6 +41,8 @@ static const struct gauge_row pool_gauges[] = {
     { "overflow", M_POOL_OVERFLOW },
     { "waiting", M_POOL_WAITING },
     { "oldest_wait_ms", M_POOL_OLDEST_WAIT_MS },
+    { "away", M_POOL_AWAY },
+    { "read_only", M_POOL_READ_ONLY },
     { NULL, 0 },
 };
 static const struct counter_row pool_counters[] = {
@@ -105,7 +107,7 @@ static const struct counter_row limit_counters[] = {
     { NULL, 0 },
 };
 
-static const struct gauge_row redis_gauges[] = { { "up", M_REDIS_UP }, { NULL, 0 } };
+static const struct gauge_row redis_gauges[] = { { "up", M_REDIS_UP }, { "away", M_REDIS_AWAY }, { NULL, 0 } };
 static const struct counter_row redis_counters[] = {
     { "errors", M_REDIS_ERRORS },         { "timeouts", M_REDIS_TIMEOUTS }, { "unavailable", M_REDIS_UNAVAILABLE },
     { "reconnects", M_REDIS_RECONNECTS }, { "messages", M_REDIS_MESSAGES }, { NULL, 0 },

@@ -269,7 +269,7 @@ static void write_worker_family(struct text *t, const struct worker_family *f)
     family(t, str_of(f->name), f->type, f->help);
     for (size_t i = 0; i < t->snapshot->worker_count; i++) {
         const struct worker_view *w = &t->snapshot->workers[i];
-        if (!f->shown(w))
+        if (w->superseded || !f->shown(w))
             continue;
         buf_init_fixed(&labels, memory, sizeof(memory));
         label_number(&labels, "worker", (unsigned)w->index);

@@ -69,14 +69,17 @@ static void end_check(struct json *j, wall_ms at)
     json_array_end(j);
 }
 
-static enum health_status worker_status(enum worker_state state)
+/* One that drains because it is replaced is no reason to leave the node. */
+static enum health_status worker_status(const struct worker *w, enum worker_state state)
 {
-    return state == WORKER_READY ? HEALTH_PASS : HEALTH_FAIL;
+    const bool leaves = state == WORKER_DRAINING && !atomic_load_explicit(&w->slots->stopping, memory_order_relaxed);
+
+    return state == WORKER_READY || leaves ? HEALTH_PASS : HEALTH_FAIL;
 }
 
-static void check_worker(struct json *j, enum worker_state state)
+static void check_worker(struct json *j, const struct worker *w, enum worker_state state)
 {
-    begin_check(j, "worker:state", "system", worker_status(state));
+    begin_check(j, "worker:state", "system", worker_status(w, state));
     json_member_str(j, "observedValue", str_of(worker_state_name(state)));
     end_check(j, clock_wall());
 }
@@ -120,7 +123,7 @@ struct response health_ready(struct request *req)
     const struct worker *w = req->app;
     const enum worker_state state = slot_state(worker_slot_of(w));
     const struct health_finding database = database_finding(w);
-    const enum health_status inner = worse(worker_status(state), redis_status(w));
+    const enum health_status inner = worse(worker_status(w, state), redis_status(w));
     const struct status_row *overall = &status_rows[worse(inner, database.status)];
     struct buf body;
     struct json j;
@@ -132,7 +135,7 @@ struct response health_ready(struct request *req)
     json_member_str(&j, "version", STR(SANAD_VERSION));
     json_key(&j, STR("checks"));
     json_object(&j);
-    check_worker(&j, state);
+    check_worker(&j, w, state);
     if (w->readiness)
         check_database(&j, &database);
     if (w->redis)

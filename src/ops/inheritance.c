@@ -64,13 +64,15 @@ static enum err take_from_forebear(struct inheritance *h, const char *text, char
     return e;
 }
 
-static bool is_for_us(void)
+static pid_t pid_in(const char *variable)
 {
-    const char *pid = getenv("LISTEN_PID");
+    const char *text = getenv(variable);
     int64_t number;
 
-    return pid && str_to_int(str_of(pid), 1, INT32_MAX, &number) == OK && number == getpid();
+    return text && str_to_int(str_of(text), 1, INT32_MAX, &number) == OK ? (pid_t)number : 0;
 }
+
+pid_t inheritance_giver(void) { return getenv(INHERITANCE_VARIABLE) ? pid_in("SANAD_UPGRADE_FROM") : 0; }
 
 static enum err take_from_systemd(struct inheritance *h, const char *text, char *error, size_t size)
 {
@@ -102,7 +104,7 @@ enum err inheritance_take(struct inheritance *ret_inheritance, char *error, size
 
     if (forebear)
         e = take_from_forebear(&h, forebear, error, size);
-    else if (lent && is_for_us())
+    else if (lent && pid_in("LISTEN_PID") == getpid())
         e = take_from_systemd(&h, lent, error, size);
     forget_variables();
     if (e == OK)

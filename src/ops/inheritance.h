@@ -12,6 +12,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "ops/endpoint.h"
@@ -41,6 +42,9 @@ struct inheritance {
 /* Takes what there is; nothing is fine. E_INVALID, with a sentence: a descriptor
  * named is none that listens; E_TOO_LARGE: there are too many. */
 MUSTCHECK enum err inheritance_take(struct inheritance *ret_inheritance, char *error, size_t size);
+
+/* Process id of the program that it is from (SANAD_UPGRADE_FROM); 0: of none. */
+pid_t inheritance_giver(void);
 
 /* The other end: adds ",o5" (or "o5", the first) to a text that exec passes on,
  * and lets the descriptor pass. E_TOO_LARGE, E_IO. */

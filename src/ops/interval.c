@@ -111,7 +111,7 @@ static struct interval *total(const struct snapshot *s, struct arena *arena)
 static const struct worker_view *earlier(const struct snapshot *from, const struct worker_view *now)
 {
     for (size_t n = 0; from && n < from->worker_count; n++) {
-        if (from->workers[n].index == now->index)
+        if (from->workers[n].row == now->row)
             return &from->workers[n];
     }
     return NULL;

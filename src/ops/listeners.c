@@ -3,7 +3,9 @@
 
 #include "base/str.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -127,7 +129,7 @@ static enum err open_lacking(struct listeners *l, const struct plan *p)
 enum err listeners_open(const struct listeners_conf *conf, struct listeners *ret_listeners, char *error, size_t size)
 {
     struct plan plan = { .conf = conf, .error = error, .error_size = size };
-    struct listeners l = { .backlog = conf->backlog };
+    struct listeners l = { .backlog = conf->backlog, .other = inheritance_giver() };
     struct inheritance inherited;
     enum err e = inheritance_take(&inherited, error, size);
 
@@ -207,8 +209,12 @@ enum err listeners_give(const struct listeners *l, uid_t user, gid_t group)
 
 /* ---- the end ----------------------------------------------------------------------------- */
 
+static bool is_shared(const struct listeners *l) { return l->other > 0 && (kill(l->other, 0) == 0 || errno == EPERM); }
+
 void listeners_shut_door(const struct listeners *l, int index)
 {
+    if (is_shared(l))
+        return;
     for (int i = 0; i < l->own_count; i++) {
         if (l->own[i] >= 0 && (index == i || index == LISTENERS_ALL))
             binding_shut_door(l->own[i]);

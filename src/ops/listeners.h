@@ -14,8 +14,8 @@
  *
  * To close a listening socket for good resets whoever is in its queue at that
  * moment. listeners_shut_door() comes before: nobody new gets in, those who are
- * inside can be accepted, and then the queue is closed empty. A socket that
- * another process serves from as well (an upgrade) has no door to be shut.
+ * inside can be accepted, and then the queue is closed empty. While the other
+ * program of an upgrade lives, no door is shut: it would be shut for that one too.
  */
 #pragma once
 
@@ -53,13 +53,16 @@ struct listeners {
     int                    backlog;
     struct endpoint        tcp;                /* of the own ones; none: length 0         */
     struct unix_file       file;               /* of UNIX_SOCKET                          */
+    pid_t                  other;              /* a program that serves from them as well, while it
+                                                * lives: the other of an upgrade; 0: none */
 };
 
 /* Takes what is inherited, and opens what is lacking. All is had, or nothing is
  * open: then `error` says why in one clear sentence. E_CONFLICT: in use by
  * another; E_INVALID: no such address, not allowed, or nothing to listen on;
  * E_IO: anything else. With inherited sockets there may be fewer own ones than
- * asked for: another user cannot share the port. */
+ * asked for: another user cannot share the port. Whose they were (`other`) is in
+ * SANAD_UPGRADE_FROM. */
 MUSTCHECK enum err listeners_open(const struct listeners_conf *conf, struct listeners *ret_listeners, char *error,
                                   size_t size);
 
@@ -79,8 +82,8 @@ MUSTCHECK enum err listeners_add(struct listeners *l);
  * sockets of one user). E_IO. */
 MUSTCHECK enum err listeners_give(const struct listeners *l, uid_t user, gid_t group);
 
-/* An own one, or all; nobody may serve from it beyond this node. Those from
- * systemd stay open to the world: it starts us again for who comes. */
+/* An own one, or all. Those from systemd stay open to the world: it starts us
+ * again for who comes. */
 void listeners_shut_door(const struct listeners *l, int index);
 
 /* An own socket, for good. */

@@ -2,6 +2,7 @@
 #include "ops/slots.h"
 
 #include <assert.h>
+#include <string.h>
 
 struct state_row {
     const char *name;
@@ -16,13 +17,8 @@ static const struct state_row states[WORKER_STATE_COUNT] = {
 
 void slots_init(struct worker_slots *slots, int count)
 {
-    slots->count = count < WORKERS_MAX ? count : WORKERS_MAX;
-    atomic_init(&slots->master_pid, 0);
-    atomic_init(&slots->started_ms, 0);
-    for (int i = 0; i < WORKER_END_COUNT; i++)
-        atomic_init(&slots->ends[i], 0);
-    for (int i = 0; i < WORKERS_MAX; i++)
-        slots->rows[i] = (struct worker_slot){ 0 };
+    memset(slots, 0, sizeof(*slots));
+    atomic_init(&slots->count, count < WORKER_ROWS_MAX ? count : WORKER_ROWS_MAX);
 }
 
 enum worker_state slot_state(const struct worker_slot *slot)
@@ -71,11 +67,35 @@ int64_t slot_silence_ms(const struct worker_slot *slot, mono_ns now)
     return now > last ? (now - last) / NS_PER_MS : 0;
 }
 
+static size_t put(char *to, size_t used, struct str text)
+{
+    const size_t room = SLOT_TEXT - 1 - used, n = text.len < room ? text.len : room;
+
+    if (n > 0)
+        memcpy(to + used, text.ptr, n);
+    return used + n;
+}
+
+void slot_note_request(struct worker_slot *slot, struct str method, struct str route, struct str id)
+{
+    char *to = slot->last_request;
+    size_t used = put(to, 0, method);
+
+    used = put(to, used, STR(" "));
+    used = put(to, used, route);
+    used = put(to, used, STR(" "));
+    to[put(to, used, id)] = '\0';
+}
+
 bool slots_all_ready(const struct worker_slots *slots)
 {
+    int ready = 0;
+
     for (int i = 0; i < slots->count; i++) {
-        if (slot_state(&slots->rows[i]) != WORKER_READY)
+        const enum worker_state state = slot_state(&slots->rows[i]);
+        if (state != WORKER_READY && state != WORKER_NONE)
             return false;
+        ready += state == WORKER_READY;
     }
-    return true;
+    return ready > 0;
 }

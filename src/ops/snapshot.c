@@ -45,6 +45,15 @@ static int64_t largest_gauge(const struct node_source *node, enum metric_gauge i
     return largest;
 }
 
+/* Of these the largest counts, not the sum: an age, and what a worker says of the
+ * table that all share. */
+static const enum metric_gauge not_summed[] = {
+    M_POOL_OLDEST_WAIT_MS,
+    M_LIMIT_CLIENTS,
+    M_LIMIT_CAPACITY,
+    M_LIMIT_EVICTIONS,
+};
+
 static void take_metrics(const struct node_source *node, struct snapshot *s)
 {
     for (int i = 0; i < METRIC_COUNTER_COUNT; i++)
@@ -53,7 +62,8 @@ static void take_metrics(const struct node_source *node, struct snapshot *s)
         s->gauges[i] = metric_sum_gauge(node->pages, node->page_count, (enum metric_gauge)i);
     for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
         metric_sum_histogram(node->pages, node->page_count, (enum metric_histogram)i, &s->histograms[i]);
-    s->gauges[M_POOL_OLDEST_WAIT_MS] = largest_gauge(node, M_POOL_OLDEST_WAIT_MS);
+    for (size_t i = 0; i < sizeof(not_summed) / sizeof(not_summed[0]); i++)
+        s->gauges[not_summed[i]] = largest_gauge(node, not_summed[i]);
     if (s->gauges[M_POOL_OVERFLOW] < 0)
         s->gauges[M_POOL_OVERFLOW] = 0;
 }
@@ -145,21 +155,23 @@ static void count_requests(void *arg, enum series_kind kind, unsigned a, unsigne
         *requests += sum->count;
 }
 
-static struct worker_view view_worker(const struct node_source *node, int index)
+static struct worker_view view_worker(const struct node_source *node, int row)
 {
-    const struct worker_slot *slot = &node->slots->rows[index];
+    const struct worker_slot *slot = &node->slots->rows[row];
     struct worker_view v = {
-        .index = index,
+        .index = atomic_load_explicit(&slot->position, memory_order_relaxed),
+        .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
         .pid = atomic_load_explicit(&slot->pid, memory_order_relaxed),
         .state = slot_state(slot),
         .restarts = atomic_load_explicit(&slot->restarts, memory_order_relaxed),
         .started = atomic_load_explicit(&slot->started_ms, memory_order_relaxed),
         .silence_ms = slot_silence_ms(slot, clock_mono()),
+        .row = (int)(slot - node->slots->rows),
     };
 
-    if ((size_t)index < node->page_count) {
-        metric_sum_series(&node->pages[index], 1, count_requests, &v.requests);
-        v.connections = metric_sum_gauge(&node->pages[index], 1, M_CONNECTIONS);
+    if ((size_t)row < node->page_count) {
+        metric_sum_series(&node->pages[row], 1, count_requests, &v.requests);
+        v.connections = metric_sum_gauge(&node->pages[row], 1, M_CONNECTIONS);
     }
     v.known = v.state != WORKER_DEAD && v.state != WORKER_NONE && process_info_read(v.pid, &v.info);
     return v;
@@ -188,35 +200,71 @@ static void count_workers(const struct node_source *node, struct snapshot *s)
 {
     for (size_t i = 0; i < s->worker_count; i++)
         s->workers_in[s->workers[i].state < WORKER_STATE_COUNT ? s->workers[i].state : WORKER_NONE]++;
-    s->workers_wanted = (unsigned)s->worker_count;
+    s->workers_wanted = (unsigned)atomic_load_explicit(&node->slots->positions, memory_order_relaxed);
+    s->epoch = atomic_load_explicit(&node->slots->epoch, memory_order_relaxed);
     for (int i = 0; i < WORKER_END_COUNT; i++)
         s->ends[i] = atomic_load_explicit(&node->slots->ends[i], memory_order_relaxed);
 }
 
+/* By position; the one that serves there before those that it replaces. */
+static int order_workers(const void *left, const void *right)
+{
+    const struct worker_view *l = left, *r = right;
+
+    if (l->index != r->index)
+        return l->index < r->index ? -1 : 1;
+    if ((l->state == WORKER_DRAINING) != (r->state == WORKER_DRAINING))
+        return l->state == WORKER_DRAINING ? 1 : -1;
+    return l->started < r->started ? -1 : l->started > r->started;
+}
+
+static void sort_workers(struct snapshot *s)
+{
+    qsort(s->workers, s->worker_count, sizeof(*s->workers), order_workers);
+    for (size_t i = 1; i < s->worker_count; i++)
+        s->workers[i].superseded = s->workers[i].index == s->workers[i - 1].index;
+}
+
+/* Whatever the memory says. */
+static int used_rows(const struct worker_slots *slots)
+{
+    const int count = atomic_load_explicit(&slots->count, memory_order_relaxed);
+
+    return count < 0 ? 0 : count < WORKER_ROWS_MAX ? count : WORKER_ROWS_MAX;
+}
+
 static void take_processes(const struct node_source *node, struct snapshot *s, struct arena *arena)
 {
-    const int count = node->slots->count > WORKERS_MAX ? WORKERS_MAX : node->slots->count;
+    const int count = used_rows(node->slots);
 
-    s->workers = arena_array(arena, struct worker_view, count > 0 ? (size_t)count : 0);
+    s->workers = arena_array(arena, struct worker_view, (size_t)count);
     if (!s->workers)
         return;
     for (int i = 0; i < count; i++) {
-        s->workers[i] = view_worker(node, i);
-        if (s->workers[i].known)
-            add_process(&s->processes, &s->workers[i].info);
-        s->worker_count++;
+        struct worker_view *v = &s->workers[s->worker_count];
+
+        *v = view_worker(node, i);
+        if (v->known)
+            add_process(&s->processes, &v->info);
+        s->worker_count += v->state != WORKER_NONE;
     }
+    sort_workers(s);
     s->started = atomic_load_explicit(&node->slots->started_ms, memory_order_relaxed);
     count_workers(node, s);
     add_master(node, s);
 }
 
-struct snapshot *snapshot_take(const struct node_source *node, struct arena *arena)
+/* The pages of rows that were never used are not touched: they have no memory yet. */
+struct snapshot *snapshot_take(const struct node_source *source, struct arena *arena)
 {
+    const size_t rows = (size_t)used_rows(source->slots);
     struct snapshot *s = arena_new(arena, struct snapshot);
+    struct node_source used = *source;
+    const struct node_source *node = &used;
 
     if (!s)
         return NULL;
+    used.page_count = source->page_count < rows ? source->page_count : rows;
     s->at = clock_mono();
     s->taken = clock_wall();
     take_metrics(node, s);

@@ -13,7 +13,7 @@
 
 /* Where to read. */
 struct node_source {
-    const struct metrics_page *pages;       /* one a worker                   */
+    const struct metrics_page *pages;       /* one a row                      */
     size_t                     page_count;
     const struct worker_slots *slots;
     const struct kept_file    *files;       /* whose room on the disk is told; may be none */
@@ -28,11 +28,14 @@ struct series_row {
 };
 
 struct worker_view {
-    int                 index, pid;
+    int                 index, pid;         /* index: the position                    */
+    bool                superseded;         /* another one serves in its place        */
+    uint32_t            epoch;              /* of its settings                        */
     enum worker_state   state;
     uint64_t            restarts;
     wall_ms             started;
     int64_t             silence_ms;         /* since the last heartbeat; -1: none yet */
+    int                 row;                /* of the slots, and of the pages         */
     uint64_t            requests;           /* answered, with its predecessors'       */
     int64_t             connections;
     bool                known;              /* `info` could be read                   */
@@ -49,6 +52,7 @@ struct snapshot {
     size_t               worker_count;
     unsigned             workers_in[WORKER_STATE_COUNT];   /* how many rows are in each state       */
     unsigned             workers_wanted;
+    uint32_t             epoch;                            /* of the settings: 1 + reloads          */
     uint64_t             ends[WORKER_END_COUNT];           /* workers that ended, by why            */
     struct disk_room     rooms[KEPT_FILES_MAX];
     size_t               room_count;

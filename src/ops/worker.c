@@ -7,20 +7,27 @@
 
 enum { HEARTBEAT_MS = 500 };
 
-static void stop_once(struct worker_watch *watch)
+static void stop(struct worker_watch *watch, enum drain_kind kind)
 {
-    if (watch->stopping)
+    if (watch->stopping && watch->kind >= kind)
         return;
     watch->stopping = true;
+    watch->kind = kind;
     slot_move(watch->slot, WORKER_DRAINING);
     if (watch->stop)
-        watch->stop(watch->arg);
+        watch->stop(watch->arg, kind);
 }
 
 static void on_term(uv_signal_t *handle, int number)
 {
     (void)number;
-    stop_once(handle->data);
+    stop(handle->data, DRAIN_QUICK);
+}
+
+static void on_quit(uv_signal_t *handle, int number)
+{
+    (void)number;
+    stop(handle->data, DRAIN_PATIENT);
 }
 
 static void on_usr1(uv_signal_t *handle, int number)
@@ -40,7 +47,7 @@ static void on_lifeline(uv_poll_t *handle, int status, int events)
     struct worker_watch *watch = handle->data;
     if (!watch->stopping)
         log_text(LOG_WARNING, "the master process is gone; finishing what is under way");
-    stop_once(watch);
+    stop(watch, DRAIN_QUICK);
 }
 
 static void on_heartbeat(uv_timer_t *handle)
@@ -68,8 +75,10 @@ static int watch_signal(struct worker_watch *watch, uv_loop_t *loop, uv_signal_t
 
 static int watch_signals(struct worker_watch *watch, uv_loop_t *loop)
 {
-    const int failure = watch_signal(watch, loop, &watch->term, on_term, SIGTERM);
+    int failure = watch_signal(watch, loop, &watch->term, on_term, SIGTERM);
 
+    if (failure == 0)
+        failure = watch_signal(watch, loop, &watch->quit, on_quit, SIGQUIT);
     return failure ? failure : watch_signal(watch, loop, &watch->usr1, on_usr1, SIGUSR1);
 }
 
@@ -96,9 +105,9 @@ int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, struct worke
     return failure ? failure : watch_lifeline(watch, loop, lifeline_fd);
 }
 
-void worker_watch_on_stop(struct worker_watch *watch, void (*stop)(void *arg), void *arg)
+void worker_watch_on_stop(struct worker_watch *watch, void (*stop_fn)(void *arg, enum drain_kind kind), void *arg)
 {
-    watch->stop = stop;
+    watch->stop = stop_fn;
     watch->arg = arg;
 }
 
@@ -118,6 +127,7 @@ void worker_watch_close(struct worker_watch *watch)
 {
     close_handle((uv_handle_t *)&watch->heartbeat);
     close_handle((uv_handle_t *)&watch->term);
+    close_handle((uv_handle_t *)&watch->quit);
     close_handle((uv_handle_t *)&watch->usr1);
     if (watch->has_lifeline)
         close_handle((uv_handle_t *)&watch->lifeline);

@@ -29,7 +29,8 @@ struct worker_conf {
 
 struct worker {
     uv_loop_t                 *loop;
-    int                        index;
+    int                        index;        /* its position                                   */
+    int                        row;          /* of slots and pages                             */
     mono_ns                    started;
     struct worker_conf         conf;
     struct coro_pool          *coros;
@@ -39,25 +40,26 @@ struct worker {
     struct access_log         *access_log;   /* NULL: none is kept                             */
     struct readiness          *readiness;    /* NULL: no dependency is watched                 */
     struct worker_slots       *slots;        /* of the node                                    */
-    const struct metrics_page *pages;        /* of the node, one a worker                      */
+    const struct metrics_page *pages;        /* of the node, one a row                         */
     size_t                     page_count;
     void                      *domain;
 };
 
-static inline struct worker_slot *worker_slot_of(const struct worker *w) { return &w->slots->rows[w->index]; }
+static inline struct worker_slot *worker_slot_of(const struct worker *w) { return &w->slots->rows[w->row]; }
 
 /* The part of a worker that the master talks to: stop signals, the lifeline,
  * the heartbeat. Its handles are unreferenced: they do not keep the loop alive. */
 struct worker_watch {
-    uv_signal_t  term, usr1;
+    uv_signal_t  term, quit, usr1;
     uv_poll_t    lifeline;
     uv_timer_t   heartbeat;
     struct worker_slot *slot;
-    void       (*stop)(void *arg);
+    void       (*stop)(void *arg, enum drain_kind kind);
     void        *arg;
     void       (*reopen)(void *arg);
     void        *reopen_arg;
     bool         has_lifeline, stopping;
+    enum drain_kind kind;                /* while stopping                                     */
 };
 
 /* Starts to watch; lifeline_fd -1: there is no master. 0 or a negative uv
@@ -65,10 +67,12 @@ struct worker_watch {
 MUSTCHECK int worker_watch_start(struct worker_watch *watch, uv_loop_t *loop, struct worker_slot *slot,
                                  int lifeline_fd);
 
-/* What to call, once, on the loop, at SIGTERM, or when the master has died (the
- * log says so). SIGINT is the master's: a terminal sends it to the whole group. The slot is WORKER_DRAINING by then. Set it before
- * the loop runs. */
-void worker_watch_on_stop(struct worker_watch *watch, void (*stop)(void *arg), void *arg);
+/* What to call on the loop: at SIGQUIT (patient), at SIGTERM, or when the master has
+ * died (quick; the log says so). Once, and once more when a quick end follows upon a
+ * patient one. SIGINT is the master's: a terminal sends it to the whole group. The
+ * slot is WORKER_DRAINING by then. Set it before the loop runs. */
+void worker_watch_on_stop(struct worker_watch *watch, void (*stop_fn)(void *arg, enum drain_kind kind),
+                          void *arg);
 
 /* What to call, on the loop, at each SIGUSR1: log files were renamed. Set it
  * before the loop runs. */

@@ -383,6 +383,32 @@ void settings_done(struct settings *s)
     *s = (struct settings){ 0 };
 }
 
+static enum err hold(struct settings *s, const struct settings *before, const struct setting *row)
+{
+    struct setting_origin *origin = &s->origins[index_of(row)];
+    const enum err e = value_read(row, before->origins[index_of(row)].text, s);
+
+    *origin = before->origins[index_of(row)];
+    origin->text = arena_str(&s->arena, origin->text);
+    return e == OK && s->arena.full ? E_NO_MEMORY : e;
+}
+
+enum err settings_hold(struct settings *s, const struct settings *before,
+                       void (*held)(void *arg, const struct setting *row), void *arg)
+{
+    enum err e = OK;
+
+    for (size_t i = 0; i < settings_count && e == OK; i++) {
+        const struct setting *row = &settings_table[i];
+
+        if (!(row->flags & RESTART) || str_eq(s->origins[i].text, before->origins[i].text))
+            continue;
+        held(arg, row);
+        e = hold(s, before, row);
+    }
+    return e;
+}
+
 const struct setting_origin *settings_origin(const struct settings *s, const struct setting *row)
 {
     return &s->origins[index_of(row)];

@@ -162,6 +162,11 @@ MUSTCHECK enum err settings_load(struct settings *s, const char *dotenv_path, st
 MUSTCHECK enum err settings_load_from(struct settings *s, const struct settings_sources *from,
                                       struct settings_report *report);
 
+/* Gives the settings that a reload cannot change (RESTART) the values that they have in
+ * `before`, and calls held(arg, row) for each that was another. E_NO_MEMORY. */
+MUSTCHECK enum err settings_hold(struct settings *s, const struct settings *before,
+                                 void (*held)(void *arg, const struct setting *row), void *arg);
+
 /* Wipes the secrets and frees what the values point to. Harmless when done. */
 void settings_done(struct settings *s);
 

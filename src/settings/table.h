@@ -28,7 +28,7 @@ enum setting_flag {
     SECRET = 1 << 0,        /* never shown                                           */
     SECRET_INSIDE = 1 << 1, /* a URL whose user and password are not shown           */
     NOT_EMPTY = 1 << 2,     /* a text that must not be empty                         */
-    LIVE = 1 << 3,          /* may change while the program runs                     */
+    RESTART = 1 << 3,       /* a reload does not change it: sockets, memory, database */
     PLANNED = 1 << 4,       /* this version reads and checks it, and does no more    */
 };
 

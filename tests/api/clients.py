@@ -99,7 +99,7 @@ class Clients:
             try:
                 with Wire(self.port) as wire:
                     self._talk(wire, tally, state)
-            except ConnectionRefusedError as error:
+            except (ConnectionRefusedError, FileNotFoundError) as error:   # the latter of a Unix socket
                 tally.refused += 1
                 if self.until_refused:
                     return

@@ -26,7 +26,8 @@ LISTENER = BINARY.parent / "tests" / "lab" / "listener"
 LAB = BINARY.parent / "tests" / "lab" / "lab"      # the small application of tests/lab
 
 PATIENCE = 60                    # seconds: for what must happen, on however slow a machine
-READY = re.compile(r'(?:ready on http://[^\s/]*?:|"message":"ready".*"port":)(\d+)')      # LOG_FORMAT text, json
+READY = re.compile(r'ready on http://\S*?:(\d+)/|"message":"ready".*"port":(\d+)'      # LOG_FORMAT text, json
+                   r'|ready on unix:(\S+)/\n')
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: \w+Sanitizer")
 
 DEFAULTS = {
@@ -134,7 +135,8 @@ class Server:
             self.process = subprocess.Popen(self.command, cwd=self.folder, env=environment(self.settings),
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=log)
         try:
-            self.port = int(wait_for(lambda: self._ready_line(start_at), "the ready line").group(1))
+            ready = wait_for(lambda: self._ready_line(start_at), "the ready line")
+            self.port = int(ready[1] or ready[2]) if not ready[3] else str(self.folder / ready[3])
             wait_for(self._healthy, "/health to answer")
         except BaseException:
             self.kill()
@@ -271,13 +273,18 @@ class Response:
 
 
 class Wire:
-    """A client connection that reads exactly what is sent, byte for byte."""
+    """A client connection that reads exactly what is sent, byte for byte; `port` may be a Unix socket's path."""
 
     def __init__(self, port, source=None, timeout=PATIENCE):
+        self.buffer = b""
+        if isinstance(port, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout)
+            self.socket.connect(port)
+            return
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout,
                                                source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
 
     def __enter__(self):
         return self

@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import sqlite3
+import time
 
 import pytest
 
@@ -159,3 +161,37 @@ def test_limited_client__is_told_with_the_trace(lab):
         server.get("/slow", {"traceparent": HEADER})
     told = [line for line in json_lines(server.log()) if line["message"] == "client asks too often"]
     assert told and (told[0]["trace_id"], told[0]["parent_id"]) == (ID, PARENT)
+
+
+def test_failed_request__is_told_with_its_id_and_trace(lab):
+    server = lab(MAX_WORKERS=1)
+    with sqlite3.connect(server.db_path) as db:
+        db.execute("DROP TABLE counter")
+    assert server.get("/count/now", {"traceparent": HEADER, "X-Request-Id": "unlucky"}).status == 500
+    line, = [line for line in server.log().splitlines() if "request failed" in line]
+    assert re.search(rf" error \[worker 0 \d+\] request failed status=500 method=GET route=/count/now "
+                     rf"request_id=unlucky trace_id={ID} parent_id={PARENT} others=0$", line)
+
+
+def test_failed_requests__are_told_of_but_do_not_flood_the_log(lab):
+    server = lab(MAX_WORKERS=1)
+    with sqlite3.connect(server.db_path) as db:
+        db.execute("DROP TABLE counter")
+    with server.connect() as wire:
+        for _ in range(300):
+            assert wire.get("/count/now").status == 500
+        time.sleep(0.2)
+        assert wire.get("/count/now").status == 500
+    others = [int(number) for number in re.findall(r"request failed .* others=(\d+)", server.log())]
+    assert len(others) + sum(others) == 301
+    assert len(others) < 300
+
+
+def test_refused_and_unavailable__are_no_failures(lab):
+    server = lab(MAX_WORKERS=1)
+    (server.folder / "down").touch()
+    assert server.get("/flaky?ms=1").status == 503
+    assert server.get("/nowhere").status == 404
+    assert server.raw(b"BREW / HTTP/1.1\r\nHost: lab\r\n\r\n")[0].status == 501
+    server.stop()
+    assert "request failed" not in server.log()

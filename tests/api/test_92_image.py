@@ -54,6 +54,7 @@ def test_tree__has_no_shell_and_little_else(tree):
     plugins = {path.name for path in tree.glob("usr/lib/*/libmariadb3/plugin/*.so")}
     assert {"caching_sha2_password.so", "client_ed25519.so"} <= plugins
     assert (tree / "usr" / "lib" / "ssl" / "cert.pem").read_text().count("BEGIN CERTIFICATE") > 50
+    assert (tree / "lib" / "terminfo" / "x" / "xterm-256color").exists()
     names = {path.name for path in (tree / "usr" / "share" / "doc").iterdir()}
     assert {"sanad", "libc6", "libmariadb3", "libuv1"} <= names
 

@@ -422,6 +422,15 @@ def test_server__away_or_without_tables_is_one_line(server, tmp_path):
     assert left_beside(tmp_path / "kept.db") == [] and not (tmp_path / "kept.db").exists()
 
 
+def test_server__a_replica_that_takes_no_writes_will_do(server, tmp_path):
+    server.sql("SET GLOBAL read_only = 1", database=None)
+    try:
+        backup(tmp_path, tmp_path / "kept.db", **settings_of(server))
+    finally:
+        server.sql("SET GLOBAL read_only = 0", database=None)
+    assert "whole" in backup(tmp_path, tmp_path / "kept.db", "--verify").stdout
+
+
 def test_server__killed_and_stopped_nothing_half_is_left(server, tmp_path):
     mine, kept = settings_of(server), tmp_path / "kept.db"
     assert interrupt(tmp_path, kept, signal.SIGKILL, **mine) in (-signal.SIGKILL, 0)

@@ -2,15 +2,17 @@
 """Four instances behind nginx and behind HAProxy, as shipped in deploy/: whatever happens to one of them, the clients
 do not see it. Each of two hundred keeps its connection, over TLS, and checks every answer."""
 import signal
+import socket
 import subprocess
+import threading
 from collections import Counter
 
 import pytest
 
 from authority import Authority
-from balancer import Fleet, Haproxy, Nginx
+from balancer import INSTANCES, Fleet, Haproxy, Nginx
 from crowd import Crowd
-from harness import Lab, assert_problem, wait_for
+from harness import Closed, Lab, assert_problem, wait_for
 from redis import Redis
 from redis import available as redis_available
 from service import LAB, make_lab_database, settings_of
@@ -85,9 +87,18 @@ def test_all_restarted_one_by_one__no_request_fails(fleet, front):
     assert all_well(crowd), crowd.statuses()
 
 
+def status(front):
+    """None: closed without an answer, as HAProxy does after four connections that it had kept."""
+    try:
+        return front.get("/api/spas").status
+    except Closed:
+        return None
+
+
 def test_all_away_and_back__the_first_request_is_answered(fleet, front):
     for one in fleet.instances:
         one.kill()
+    wait_for(lambda: status(front) == 503, "it to notice")
     assert [front.get("/api/spas").status for _ in range(8)] == [503] * 8
     fleet.heal()
     assert [front.get("/api/spas").status for _ in range(8)] == [200] * 8
@@ -121,6 +132,45 @@ def test_all_restarted_one_by_one__no_write_is_lost_or_done_twice(kind, mariadb,
     assert all_well(crowd), crowd.statuses()
     noted = [row["text"] for row in mariadb.rows("SELECT text FROM notes", LAB)]
     assert sorted(noted) == sorted(answer.id for answer in crowd.of("POST"))
+
+
+class Breaker:
+    """An instance that reads a request and breaks off."""
+
+    def __init__(self):
+        self.instances, self.requests = [self] * INSTANCES, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.settings = {"PORT": str(self.port)}
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+    def serve(self):
+        try:
+            while True:
+                with self.listener.accept()[0] as connection:
+                    self.requests.append(connection.recv(65536).decode().partition(" HTTP/")[0])
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+def test_instance_breaks_off__a_read_is_repeated_and_a_write_is_not(kind, authority, tmp_path):
+    with Breaker() as breaker, kind(tmp_path / kind.program, breaker, authority) as front:
+        for method, times in [("POST", 1), ("GET", 4)]:
+            with front.connect() as wire:
+                told = wire.request(method, "/api/spas")
+            assert_problem(told, 502)
+            assert told.header("Retry-After") is None
+            assert breaker.requests.count(f"{method} /api/spas") == times
 
 
 # -- what the instances are told ----------------------------------------------------------------------------------------
@@ -211,6 +261,7 @@ def test_haproxy__takes_out_what_is_stopped(fleet, haproxy):
 def test_haproxy__sends_nothing_to_what_is_drained(fleet, haproxy):
     wait_for(lambda: set(haproxy.states().values()) == {"UP"}, "all to be up")
     haproxy.command("set server sanad/four state drain")
+    assert {haproxy.states(backend)["four"] for backend in ("sanad", "sanad_writes")} == {"DRAIN"}
     asked = {}
 
     def requests(number):

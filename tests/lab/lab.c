@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -470,17 +471,31 @@ static const struct application lab = {
     .statement_count = sizeof(statements) / sizeof(*statements),
 };
 
+static bool load_again(void *arg, struct settings *ret_settings)
+{
+    struct settings_report report;
+
+    if (settings_load(ret_settings, arg, &report) == OK)
+        return true;
+    fprintf(stderr, "lab: wrong settings\n");
+    settings_done(ret_settings);
+    return false;
+}
+
+/* SETTINGS_FILE: a .env file, so that settings can change while it runs. */
 int main(void)
 {
+    char *file = getenv("SETTINGS_FILE");
+    const struct settings_source again = { load_again, file };
     struct settings_report report;
     struct settings settings;
     int status;
 
-    if (settings_load(&settings, NULL, &report) != OK) {
+    if (settings_load(&settings, file, &report) != OK) {
         fprintf(stderr, "lab: wrong settings\n");
         return 78;
     }
-    status = service_run(&settings, &lab);
+    status = service_run(&settings, &lab, &again);
     settings_done(&settings);
     return status;
 }

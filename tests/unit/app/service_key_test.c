@@ -103,6 +103,33 @@ static void test_write__of_no_file(void **state)
     assert_int_not_equal(access(key_path, F_OK), 0);
 }
 
+static void test_copy__is_the_same_secret_and_replaces_no_other_unasked(void **state)
+{
+    struct key embedded, copied;
+    char other[sizeof(db_path) + 16], other_key[sizeof(other) + 8];
+    struct stat file;
+    (void)state;
+
+    snprintf(other, sizeof(other), "%s.kept", db_path);
+    snprintf(other_key, sizeof(other_key), "%s.key", other);
+    assert_int_equal(service_key_copy(db_path, other, false, error, sizeof(error)), E_NOT_FOUND);
+    assert_int_equal(derive(DB_DRIVER_SQLITE, NULL, "one", &embedded), OK);
+    assert_int_equal(service_key_copy(db_path, other, false, error, sizeof(error)), OK);
+    assert_int_equal(service_key_copy(db_path, other, false, error, sizeof(error)), OK);
+    assert_int_equal(stat(other_key, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0600);
+
+    assert_int_equal(unlink(key_path), 0);
+    assert_int_equal(derive(DB_DRIVER_SQLITE, NULL, "one", &copied), OK); /* a new one */
+    assert_memory_not_equal(&embedded, &copied, sizeof(copied));
+    assert_int_equal(service_key_copy(db_path, other, false, error, sizeof(error)), E_CONFLICT);
+    assert_non_null(strstr(error, other_key));
+    assert_int_equal(service_key_copy(other, db_path, true, error, sizeof(error)), OK);
+    assert_int_equal(derive(DB_DRIVER_SQLITE, NULL, "one", &copied), OK);
+    assert_memory_equal(&embedded, &copied, sizeof(copied));
+    assert_int_equal(unlink(other_key), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -112,6 +139,7 @@ int main(void)
         TEST(test_key__written_moves_to_a_server),
         TEST(test_key__written_and_then_spoilt_is_refused),
         TEST(test_write__of_no_file),
+        TEST(test_copy__is_the_same_secret_and_replaces_no_other_unasked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

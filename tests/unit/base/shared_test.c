@@ -9,6 +9,7 @@
 #include "base/shared.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +146,93 @@ static void test_shared_attach__refuses_another_version(void **state)
     shared_close(&s);
 }
 
+/* Reads, then writes, which is to end it. */
+static int look_and_write(pid_t owner)
+{
+    struct shared theirs;
+    char *part;
+    size_t size = 0;
+
+    if (shared_look(owner, &theirs) != 0)
+        return 1;
+    part = shared_part(&theirs, "greeting", &size);
+    if (!part || size != 16 || strcmp(part, "hello") != 0)
+        return 2;
+    signal(SIGSEGV, SIG_DFL);
+    part[0] = 'j';
+    return 0;
+}
+
+static void test_shared_look__only_reads(void **state)
+{
+    struct shared s;
+    char *part;
+    pid_t child;
+    int status;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    part = shared_take(&s, 16);
+    memcpy(part, "hello", 6);
+    shared_publish(&s, "greeting", part, 16);
+    child = fork();
+    if (child == 0)
+        _exit(look_and_write(getppid()));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+    assert_string_equal(part, "hello");
+    shared_close(&s);
+}
+
+static void test_shared_part__refuses_what_lies_elsewhere(void **state)
+{
+    struct shared s;
+    char *part;
+    size_t size;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    part = shared_take(&s, 64);
+    shared_publish(&s, "odd", part + 1, 16);
+    shared_publish(&s, "long", part, 4097);
+    shared_publish(&s, "far", s.base + s.size + 64, 1);
+    shared_publish(&s, "whole", part, 4096);
+    assert_null(shared_part(&s, "odd", &size));
+    assert_null(shared_part(&s, "long", &size));
+    assert_null(shared_part(&s, "far", &size));
+    assert_non_null(shared_part(&s, "whole", &size));
+    assert_int_equal(size, 4096);
+    shared_close(&s);
+}
+
+static void test_shared_open__nobody_cuts_it_short(void **state)
+{
+    struct shared s;
+
+    (void)state;
+    assert_int_equal(shared_open(&s, 4096), 0);
+    assert_int_equal(ftruncate(s.fd, 0), -1);
+    shared_close(&s);
+}
+
+static void test_shared_version__of_a_process(void **state)
+{
+    char version[SHARED_VERSION_SIZE];
+    struct shared s;
+
+    (void)state;
+    shared_version(getpid(), version);
+    assert_string_equal(version, "");
+    assert_int_equal(shared_open(&s, 4096), 0);
+    shared_version(getpid(), version);
+    assert_string_equal(version, SANAD_VERSION);
+    memcpy(s.base, "sanad 99.9\0\0\0\0\0", 16);
+    shared_version(getpid(), version);
+    assert_string_equal(version, "99.9");
+    shared_close(&s);
+}
+
 static void test_shared_close__may_be_repeated(void **state)
 {
     struct shared s;
@@ -168,6 +256,10 @@ int main(void)
         cmocka_unit_test(test_shared_attach__finds_what_is_published),
         cmocka_unit_test(test_shared_attach__tells_who_shares_nothing),
         cmocka_unit_test(test_shared_attach__refuses_another_version),
+        cmocka_unit_test(test_shared_look__only_reads),
+        cmocka_unit_test(test_shared_part__refuses_what_lies_elsewhere),
+        cmocka_unit_test(test_shared_open__nobody_cuts_it_short),
+        cmocka_unit_test(test_shared_version__of_a_process),
         cmocka_unit_test(test_shared_close__may_be_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

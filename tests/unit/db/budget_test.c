@@ -28,11 +28,14 @@ static const struct pool_holder nobody = { .route = "/test" };
 
 static void make_budget(int size, int overflow, int sharers)
 {
-    const size_t room = budget_bytes(size, overflow, sharers);
+    const size_t room = budget_bytes(size, overflow);
 
     assert_int_equal(shared_open(&memory, room + 4096), 0);
     budget = shared_take(&memory, room);
     assert_int_equal(budget_init(budget, size, overflow, sharers), OK);
+    budget_share(budget, sharers);
+    for (int i = 0; i < sharers; i++)
+        budget_seat(budget, i, i);
 }
 
 static int teardown(void **state)
@@ -62,7 +65,7 @@ static void test_sure__splits_the_base_evenly_and_the_rest_is_common(void **stat
     assert_int_equal(budget_sure(budget, 1), 13);
     assert_int_equal(budget_sure(budget, 2), 12);
     assert_int_equal(budget_sure(budget, 3), 12);
-    assert_int_equal(budget->permit_count, 100);
+    assert_int_equal(budget->permit_count, 150);
 }
 
 static void test_sure__is_one_at_least_at_the_cost_of_the_rest(void **state)
@@ -71,22 +74,101 @@ static void test_sure__is_one_at_least_at_the_cost_of_the_rest(void **state)
     make_budget(2, 5, 4);
     for (int i = 0; i < 4; i++)
         assert_int_equal(budget_sure(budget, i), 1);
-    assert_int_equal(budget->permit_count, 3);
+    assert_int_equal(budget->permit_count, 7);
 }
 
 static void test_take__ends_at_the_total_whoever_takes(void **state)
 {
     (void)state;
     make_budget(3, 4, 3);
-    assert_true(budget_take(budget, 0));
-    assert_true(budget_take(budget, 0));
+    for (int i = 0; i < 5; i++)
+        assert_true(budget_take(budget, 0));
+    assert_false(budget_take(budget, 0)); /* the others' two sure ones are left */
     assert_true(budget_take(budget, 1));
     assert_true(budget_take(budget, 2));
-    assert_false(budget_take(budget, 0));
+    assert_int_equal(permits_taken(), 7);
     assert_false(budget_take(budget, 2));
-    budget_give(budget, 1);
+    budget_give(budget, 0);
     assert_true(budget_take(budget, 2));
     assert_false(budget_take(budget, 1));
+}
+
+static void test_give__keeps_the_positions_own_to_the_last(void **state)
+{
+    (void)state;
+    make_budget(3, 1, 3);
+    assert_true(budget_take(budget, 0));
+    assert_true(budget_take(budget, 0));
+    budget_give(budget, 0);
+    assert_true(budget_take(budget, 1));
+    assert_true(budget_take(budget, 1)); /* what came back was the common one */
+}
+
+/* ---- two at a position -------------------------------------------------------------- */
+
+static void test_seat__two_at_a_position_share_what_is_its(void **state)
+{
+    (void)state;
+    make_budget(6, 0, 3);
+    assert_true(budget_take(budget, 1));
+    assert_true(budget_take(budget, 1));
+    budget_seat(budget, 5, 1);
+    assert_int_equal(budget_sure(budget, 1), 0);
+    assert_int_equal(budget_sure(budget, 5), 0);
+    assert_int_equal(budget_sure(budget, 0), 2);
+    assert_false(budget_take(budget, 5));
+    budget_give(budget, 1);
+    assert_true(budget_take(budget, 5));
+    assert_false(budget_take(budget, 5));
+    budget_forget(budget, 1);
+    assert_int_equal(budget_sure(budget, 5), 2);
+    assert_true(budget_take(budget, 5));
+    assert_int_equal(permits_taken(), 2);
+}
+
+static void test_seat__a_single_permit_goes_to_and_fro_between_two(void **state)
+{
+    (void)state;
+    make_budget(3, 0, 3);
+    budget_seat(budget, 3, 1);
+    assert_true(budget_take(budget, 1));
+    budget_want(budget, 3, 1);
+    assert_true(budget_wanted_by_poorer(budget, 1));
+    assert_false(budget_wanted_by_poorer(budget, 0));
+}
+
+static void test_settle__changes_common_ones_for_its_positions_own(void **state)
+{
+    (void)state;
+    make_budget(3, 1, 3);
+    assert_true(budget_take(budget, 1));
+    budget_seat(budget, 3, 1);
+    assert_true(budget_take(budget, 3));
+    assert_false(budget_take(budget, 0) && budget_take(budget, 0));
+    budget_forget(budget, 1);
+    budget_settle(budget, 3);
+    assert_int_equal(atomic_load(&budget->rows[3].held), 1);
+    assert_int_equal(permits_taken(), 2);
+    assert_true(budget_take(budget, 0)); /* the common one */
+    assert_int_equal(permits_taken(), 3);
+}
+
+static void test_share__of_fewer_positions_is_larger_and_none_is_lost(void **state)
+{
+    (void)state;
+    make_budget(4, 0, 4);
+    for (int i = 0; i < 4; i++)
+        assert_true(budget_take(budget, i));
+    budget_share(budget, 2);
+    budget_seat(budget, 2, 0);
+    budget_seat(budget, 3, 1);
+    budget_forget(budget, 2);
+    budget_forget(budget, 3);
+    assert_int_equal(budget_sure(budget, 0), 2);
+    assert_true(budget_take(budget, 0));
+    assert_true(budget_take(budget, 1));
+    assert_false(budget_take(budget, 0));
+    assert_int_equal(permits_taken(), 4);
 }
 
 static void test_forget__frees_what_the_dead_held_and_wanted(void **state)
@@ -193,6 +275,7 @@ static void test_permits__survive_kills_at_any_instruction(void **state)
         budget_forget(budget, victim);
         for (uint32_t i = 0; i < budget->permit_count; i++)
             assert_int_not_equal(atomic_load(&budget->permits[i]), victim + 1);
+        budget_seat(budget, victim, victim);
         pids[victim] = fork_taker(victim);
     }
     for (int i = 0; i < WORKERS; i++) {
@@ -212,7 +295,7 @@ static void make_pools(int size, int overflow)
     log_setup(LOG_ERROR + 1, LOG_TEXT, "test");
     fake_start();
     for (int i = 0; i < WORKERS; i++) {
-        confs[i] = (struct db_conf){ .pool_timeout_s = 30, .budget = budget, .budget_index = i };
+        confs[i] = (struct db_conf){ .pool_timeout_s = 30, .budget = budget, .budget_row = i };
         assert_int_equal(pool_init(&pools[i], &fake_driver, &confs[i]), OK);
         pools[i].now = fake_now;
     }
@@ -276,7 +359,7 @@ static void test_pools__one_may_burst_into_all_that_is_common(void **state)
     make_pools(6, 6);
     borrow_many(b, 8, &pools[1]);
     assert_true(b[7].done);
-    assert_int_equal(permits_taken(), 6);
+    assert_int_equal(permits_taken(), 8);
     pool_describe(&pools[0], text, sizeof(text));
     assert_non_null(strstr(text, "size=6 overflow=6 active=8 idle=0 waiting=0"));
     put_all(b, 8);
@@ -343,7 +426,7 @@ static void test_pools__the_dead_ones_permits_serve_the_living(void **state)
     (void)state;
 
     make_pools(6, 6);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 8; i++)
         assert_true(budget_take(budget, 2)); /* of a worker that then dies */
     for (int i = 0; i < 8; i++) {
         b[i] = (struct borrower){ .pool = &pools[0] };
@@ -353,9 +436,54 @@ static void test_pools__the_dead_ones_permits_serve_the_living(void **state)
         uv_run(uv_default_loop(), UV_RUN_NOWAIT);
     assert_false(b[2].done);
     budget_forget(budget, 2);
+    budget_seat(budget, 2, 2); /* and has a successor */
     run_until(&b[7].done);
     assert_true(b[7].done);
     put_all(b, 8);
+    end_pools();
+}
+
+static void turn_loop(void)
+{
+    for (int turn = 0; turn < 20; turn++)
+        uv_run(uv_default_loop(), UV_RUN_NOWAIT);
+}
+
+/* The old one has given up what it does not use before the new one asks. */
+static void test_pools__a_successor_gets_what_its_draining_predecessor_has(void **state)
+{
+    struct borrower old[3], late, new[3];
+    (void)state;
+
+    make_pools(3, 0);
+    pool_done(&pools[1]); /* it begins anew at the position of the first */
+    budget_forget(budget, 1);
+    budget_share(budget, 1);
+    borrow_many(old, 3, &pools[0]);
+    assert_true(old[2].done);
+    pool_put(old[0].conn);
+    budget_seat(budget, 1, 0);
+    assert_int_equal(pool_init(&pools[1], &fake_driver, &confs[1]), OK);
+    pools[1].now = fake_now;
+    pool_drain(&pools[0]);
+    turn_loop();
+    assert_int_equal(pools[0].counts[POOL_IDLE], 0);
+    borrow_many(new, 1, &pools[1]);
+    assert_true(new[0].done);
+    pool_put(old[1].conn);
+    pool_put(old[2].conn);
+    new[2].done = false;
+    borrow_many(new + 1, 2, &pools[1]);
+    assert_true(new[2].done);
+    late = (struct borrower){ .pool = &pools[0] }; /* the old one has a request left */
+    go(borrow, &late);
+    turn_loop();
+    assert_false(late.done);
+    put_all(new, 3);
+    run_until(&late.done);
+    assert_true(late.done);
+    pool_put(late.conn);
+    assert_true(fake.most_open <= 3);
     end_pools();
 }
 
@@ -394,17 +522,17 @@ static void test_pools__under_siege_come_to_hold_as_many_each(void **state)
             usleep(500);
         }
     }
-    assert_int_equal(atomic_load(&budget->rows[0].held), 20);
+    assert_int_equal(atomic_load(&budget->rows[0].held), 21);
     for (int turn = 0; turn < 20000; turn++) {
         uv_run(uv_default_loop(), UV_RUN_NOWAIT);
         usleep(100);
         held[0] = atomic_load(&budget->rows[0].held);
         held[1] = atomic_load(&budget->rows[1].held);
-        if (held[0] == held[1] && held[0] == 10)
+        if (held[0] == held[1] && held[0] == 11)
             break;
     }
-    assert_in_range(held[0], 9, 11);
-    assert_in_range(held[1], 9, 11);
+    assert_in_range(held[0], 10, 12);
+    assert_in_range(held[1], 10, 12);
     stop = true;
     for (int turn = 0; turn < 500; turn++) {
         uv_run(uv_default_loop(), UV_RUN_NOWAIT);
@@ -422,6 +550,11 @@ int main(void)
         T(test_sure__splits_the_base_evenly_and_the_rest_is_common),
         T(test_sure__is_one_at_least_at_the_cost_of_the_rest),
         T(test_take__ends_at_the_total_whoever_takes),
+        T(test_give__keeps_the_positions_own_to_the_last),
+        T(test_seat__two_at_a_position_share_what_is_its),
+        T(test_seat__a_single_permit_goes_to_and_fro_between_two),
+        T(test_settle__changes_common_ones_for_its_positions_own),
+        T(test_share__of_fewer_positions_is_larger_and_none_is_lost),
         T(test_forget__frees_what_the_dead_held_and_wanted),
         T(test_wanted__is_of_others),
         T(test_wanted_by_poorer__needs_two_permits_less),
@@ -432,6 +565,7 @@ int main(void)
         T(test_pools__idle_overflow_goes_to_a_neighbour_who_waits),
         T(test_pools__returned_overflow_goes_to_a_neighbour_who_waits),
         T(test_pools__the_dead_ones_permits_serve_the_living),
+        T(test_pools__a_successor_gets_what_its_draining_predecessor_has),
         T(test_pools__under_siege_come_to_hold_as_many_each),
     };
 

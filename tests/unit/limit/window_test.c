@@ -137,6 +137,26 @@ static void test_look__a_closed_unit_is_never_lowered(void **state)
     assert_int_equal(used(101), 6);
 }
 
+/* Later units too: those that a look would close. */
+static void test_peek__sees_what_a_look_does_and_changes_nothing(void **state)
+{
+    static const uint64_t stamps[] = { 100, 101, 130, 160, 161, 190, 191, 5000 };
+    (void)state;
+
+    for (int i = 0; i < 6; i++)
+        assert_true(take(i < 4 ? 100 : 130, 9));
+    for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
+        const struct window before = w;
+        const struct window_use peeked = window_peek(&w, stamps[i]);
+
+        assert_memory_equal(&w, &before, sizeof(w));
+        const struct window_use looked = window_look(&w, stamps[i]);
+        assert_int_equal(peeked.used, looked.used);
+        assert_int_equal(peeked.age, looked.age);
+        w = before;
+    }
+}
+
 static void test_wait__is_until_enough_have_left(void **state)
 {
     (void)state;
@@ -258,6 +278,7 @@ int main(void)
         T(test_take__stops_at_what_a_unit_can_count),
         T(test_give__returns_what_was_taken),
         T(test_look__a_closed_unit_is_never_lowered),
+        T(test_peek__sees_what_a_look_does_and_changes_nothing),
         T(test_wait__is_until_enough_have_left),
         T(test_look__nothing_comes_back_after_a_long_time),
         T(test_look__a_new_life_finds_it_empty),

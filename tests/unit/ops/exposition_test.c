@@ -173,6 +173,8 @@ static void test_metrics_show__json_names_statements_and_workers(void **state)
     db_register(statements, 1);
     metric_series_observe(SERIES_STATEMENT, db_statement_index(&spa_by_id), 0, OK, NS_PER_MS);
     metric_series_observe(SERIES_STATEMENT, db_statement_index(&spa_by_id), 0, E_CONFLICT, NS_PER_MS);
+    slots.rows[1].position = 1;
+    slot_move(&slots.rows[1], WORKER_STARTING);
     const char *text = show();
     char expected[64];
     assert_holds(text, "\"statements\":[{\"name\":\"spa_by_id\",\"count\":2,");
@@ -180,7 +182,8 @@ static void test_metrics_show__json_names_statements_and_workers(void **state)
                    "{\"index\":0,\"pid\":%d,\"state\":\"ready\",\"rss_bytes\":", (int)getpid());
     assert_holds(text, expected);
     assert_holds(text, "\"restarts\":3");
-    assert_holds(text, "{\"index\":1,\"pid\":0,\"state\":\"none\",\"rss_bytes\":0");
+    assert_holds(text, "{\"index\":1,\"pid\":0,\"state\":\"starting\",\"rss_bytes\":0");
+    assert_null(strstr(text, "\"state\":\"none\"")); /* a row that is nobody's */
     assert_holds(text, "\"heartbeat_age_ms\":null");
 }
 

@@ -64,7 +64,7 @@ static int start(void **state)
     slots_init(&slots, 2);
     slot_move(&slots.rows[1], WORKER_STARTING);
     slot_move(&slots.rows[1], WORKER_READY);
-    worker = (struct worker){ .index = 1, .slots = &slots, .started = clock_mono() - (mono_ns)90 * NS_PER_S };
+    worker = (struct worker){ .index = 1, .row = 1, .slots = &slots, .started = clock_mono() - (mono_ns)90 * NS_PER_S };
     worker.readiness = readiness_start(&loop, coros, NULL);
     req = (struct request){ .app = &worker };
     arena_init(&req.arena, 1 << 16);
@@ -140,6 +140,7 @@ static void test_health_ready__fails_while_draining(void **state)
     (void)state;
     tick();
     slot_move(&slots.rows[1], WORKER_DRAINING);
+    slots.stopping = true;
     const struct response res = health_ready(&req);
     assert_int_equal(res.status, 503);
     assert_true(says(&res, "\"observedValue\":\"draining\""));

@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -230,6 +231,110 @@ static void test_listeners_shut_door__keeps_who_is_inside_and_answers_nobody_new
     assert_int_equal(close(accepted) + close(early) + close(late), 0);
 }
 
+/* ---- who accepts from which ------------------------------------------------------- */
+
+/* As if so many were open. */
+static struct listeners pretend(int own, int shared)
+{
+    struct listeners l = { .own_count = own, .shared_count = shared };
+
+    for (int i = 0; i < own; i++)
+        l.own[i] = 1000 + i;
+    for (int i = 0; i < shared; i++)
+        l.shared[i] = (struct shared_listener){ .fd = 2000 + i };
+    return l;
+}
+
+static void test_listeners_of__every_socket_is_somebodys_and_nobody_has_none(void **state)
+{
+    int fds[LISTENERS_A_WORKER], served[2100] = { 0 };
+
+    (void)state;
+    for (int own = 0; own <= 9; own++) {
+        for (int positions = 1; positions <= 9; positions++) {
+            const struct listeners l = pretend(own, 2);
+            memset(served, 0, sizeof(served));
+            for (int p = 0; p < positions; p++) {
+                const int count = listeners_of(&l, p, positions, fds);
+                assert_in_range(count, own > 0 ? 3 : 2, own + 2);
+                for (int i = 0; i < count; i++)
+                    served[fds[i]]++;
+            }
+            for (int i = 0; i < own; i++)
+                assert_true(served[1000 + i] > 0);
+            assert_int_equal(served[2000], positions);
+        }
+    }
+}
+
+static void test_listeners_of__as_many_positions_have_one_each(void **state)
+{
+    const struct listeners l = pretend(4, 0);
+    int fds[LISTENERS_A_WORKER];
+
+    (void)state;
+    for (int p = 0; p < 4; p++) {
+        assert_int_equal(listeners_of(&l, p, 4, fds), 1);
+        assert_int_equal(fds[0], 1000 + p);
+    }
+}
+
+static void test_listeners_add__one_more_and_close_one__one_less(void **state)
+{
+    struct listeners l = open_ok("127.0.0.1", 0, 1);
+    const int port = listeners_port(&l);
+
+    (void)state;
+    assert_int_equal(listeners_add(&l), OK);
+    assert_int_equal(l.own_count, 2);
+    assert_int_equal(connect_v4(port), 0);
+    listeners_close_one(&l, 0); /* not the last: the other keeps its place */
+    assert_int_equal(l.own_count, 2);
+    assert_int_equal(l.own[0], -1);
+    listeners_close_one(&l, 1);
+    assert_int_equal(l.own_count, 0);
+    assert_int_equal(listeners_add(&l), E_NOT_FOUND);
+    listeners_close_one(&l, 7);
+    listeners_close(&l);
+}
+
+/* ---- from one program to the next ------------------------------------------------------ */
+
+static void test_listeners_export__is_what_the_next_program_opens(void **state)
+{
+    struct listeners l = open_ok("127.0.0.1", 0, 3);
+    const int port = listeners_port(&l);
+    char text[INHERITANCE_TEXT], short_text[4];
+    int fds[3];
+
+    (void)state;
+    assert_int_equal(listeners_export(&l, short_text, sizeof(short_text)), E_TOO_LARGE);
+    assert_int_equal(listeners_export(&l, text, sizeof(text)), OK);
+    memcpy(fds, l.own, sizeof(fds));
+    assert_false(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(setenv(INHERITANCE_VARIABLE, text, 1), 0);
+    struct listeners next = open_ok("127.0.0.1", port, 4);
+    assert_null(getenv(INHERITANCE_VARIABLE));
+    assert_int_equal(next.own_count, 4);
+    assert_memory_equal(next.own, fds, sizeof(fds));
+    assert_true(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(listeners_port(&next), port);
+    listeners_close(&next);
+}
+
+static void test_listeners_shut_door__not_while_the_other_program_lives(void **state)
+{
+    struct listeners l = open_ok("127.0.0.1", 0, 1);
+
+    (void)state;
+    l.other = getpid();
+    listeners_shut_door(&l, LISTENERS_ALL);
+    const int fd = begin_connect(listeners_port(&l));
+    assert_true(connects(fd, 10000));
+    assert_int_equal(close(fd), 0);
+    listeners_close(&l);
+}
+
 static void test_listeners_backlog_limit__is_the_kernels(void **state)
 {
     (void)state;
@@ -246,6 +351,11 @@ int main(void)
         cmocka_unit_test(test_listeners_open__explains_bad_hosts),
         cmocka_unit_test(test_listeners_keep_only__closes_the_others),
         cmocka_unit_test(test_listeners_shut_door__keeps_who_is_inside_and_answers_nobody_new),
+        cmocka_unit_test(test_listeners_of__every_socket_is_somebodys_and_nobody_has_none),
+        cmocka_unit_test(test_listeners_of__as_many_positions_have_one_each),
+        cmocka_unit_test(test_listeners_add__one_more_and_close_one__one_less),
+        cmocka_unit_test(test_listeners_export__is_what_the_next_program_opens),
+        cmocka_unit_test(test_listeners_shut_door__not_while_the_other_program_lives),
         cmocka_unit_test(test_listeners_backlog_limit__is_the_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

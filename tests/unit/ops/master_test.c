@@ -19,12 +19,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 3 };
+enum { WORKERS = 3, ROWS = 8 };
 
 /* What the processes of a test share. */
 struct stage {
     struct worker_slots slots;
-    struct metrics_page pages[WORKERS];
+    struct metrics_page pages[ROWS];
     _Atomic int announced;       /* calls of ready()                    */
     _Atomic int orphans;         /* workers that saw the master's end   */
     _Atomic int foreign_sockets; /* sockets of others that they had     */
@@ -50,6 +50,7 @@ static int start(void **state)
     stage = shared_take(&mapping, sizeof(*stage));
     conf = (struct master_conf){
         .workers = WORKERS,
+        .workers_most = WORKERS_MAX,
         .graceful_timeout_s = 30,
         .pages = stage->pages,
         .log_level = LOG_ERROR,
@@ -82,6 +83,8 @@ static int live(void *arg, const struct worker_seat *seat)
     (void)arg;
     atomic_fetch_add(&stage->lives, 1);
     (void)signal(SIGTERM, atomic_load(&stage->stubborn) ? SIG_IGN : on_term);
+    (void)signal(SIGQUIT, atomic_load(&stage->stubborn) ? SIG_IGN : on_term);
+    slot_beat(seat->slot);
     metric_add(M_ACCEPTED, 1);
     metric_gauge_set(M_CONNECTIONS, 5);
     slot_move(seat->slot, WORKER_READY);
@@ -142,7 +145,7 @@ static pid_t start_master(worker_main_fn *worker_main, void *arg)
     } while (0)
 
 static int pid_of(int index) { return atomic_load(&stage->slots.rows[index].pid); }
-static bool all_ready(void) { return stage->slots.count == WORKERS && slots_all_ready(&stage->slots); }
+static bool all_ready(void) { return stage->slots.count >= WORKERS && slots_all_ready(&stage->slots); }
 static bool gone(int pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
 
 static int status_of(pid_t master)
@@ -201,7 +204,7 @@ static void test_master_run__replaces_a_killed_worker(void **state)
     assert_int_equal(atomic_load(&stage->slots.rows[1].generation), 2);
     assert_int_equal(atomic_load(&stage->slots.rows[0].restarts), 0);
     assert_int_equal(pid_of(0), pids[0]);
-    assert_int_equal(metric_sum_counter(stage->pages, WORKERS, M_ACCEPTED), WORKERS + 1);
+    assert_int_equal(metric_sum_counter(stage->pages, ROWS, M_ACCEPTED), WORKERS + 1);
     assert_int_equal(kill(master, SIGINT), 0);
     assert_int_equal(status_of(master), 0);
 }
@@ -212,11 +215,11 @@ static void test_master_run__clears_the_gauges_of_the_dead(void **state)
 
     (void)state;
     WAIT_FOR(all_ready());
-    assert_int_equal(metric_sum_gauge(stage->pages, WORKERS, M_CONNECTIONS), 5 * WORKERS);
+    assert_int_equal(metric_sum_gauge(stage->pages, ROWS, M_CONNECTIONS), 5 * WORKERS);
     assert_int_equal(kill(master, SIGTERM), 0);
     assert_int_equal(status_of(master), 0);
-    assert_int_equal(metric_sum_gauge(stage->pages, WORKERS, M_CONNECTIONS), 0);
-    assert_int_equal(metric_sum_counter(stage->pages, WORKERS, M_ACCEPTED), WORKERS);
+    assert_int_equal(metric_sum_gauge(stage->pages, ROWS, M_CONNECTIONS), 0);
+    assert_int_equal(metric_sum_counter(stage->pages, ROWS, M_ACCEPTED), WORKERS);
 }
 
 static void test_master_run__gives_up_when_no_worker_can_start(void **state)
@@ -275,7 +278,7 @@ static void test_master_run__second_signal_ends_the_patience(void **state)
 
 static void test_master_run__outlives_signals_that_mean_nothing_yet(void **state)
 {
-    static const int numbers[] = { SIGHUP, SIGUSR1, SIGUSR2 };
+    static const int numbers[] = { SIGUSR1, SIGUSR2 };
     const pid_t master = start_master(live, NULL);
     int pids[WORKERS];
 
@@ -305,7 +308,6 @@ static void test_master_run__workers_leave_the_terminals_signals_to_it(void **st
     note_pids(pids);
     for (int i = 0; i < WORKERS; i++) {
         assert_int_equal(kill(pids[i], SIGINT), 0);
-        assert_int_equal(kill(pids[i], SIGQUIT), 0);
     }
     (void)usleep(100000);
     for (int i = 0; i < WORKERS; i++)
@@ -345,6 +347,151 @@ static void test_master_run__worker_has_only_its_own_socket(void **state)
     listeners_close(&listeners);
 }
 
+/* Ready ones only; who drains is on the way out. */
+static int serving(int position)
+{
+    int pid = 0;
+
+    for (int i = 0; i < stage->slots.count; i++) {
+        if (slot_state(&stage->slots.rows[i]) == WORKER_READY && stage->slots.rows[i].position == position)
+            pid = pid_of(i);
+    }
+    return pid;
+}
+
+static int living(void)
+{
+    int count = 0;
+
+    for (int i = 0; i < stage->slots.count; i++)
+        count += pid_of(i) != 0;
+    return count;
+}
+
+static void test_master_run__reload_replaces_all_and_uses_their_rows_again(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+    int pids[WORKERS];
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    for (unsigned round = 1; round <= 5; round++) {
+        WAIT_FOR(atomic_load(&stage->announced) == (int)round);
+        for (int i = 0; i < WORKERS; i++)
+            pids[i] = serving(i);
+        assert_int_equal(kill(master, SIGHUP), 0);
+        WAIT_FOR(atomic_load(&stage->announced) == (int)round + 1);
+        WAIT_FOR(living() == WORKERS && all_ready());
+        for (int i = 0; i < WORKERS; i++)
+            assert_true(serving(i) != 0 && gone(pids[i]));
+    }
+    assert_int_equal(stage->slots.epoch, 6);
+    assert_true(stage->slots.count <= 2 * WORKERS);
+    assert_int_equal(metric_sum_counter(stage->pages, ROWS, M_ACCEPTED), 6 * WORKERS);
+    assert_int_equal(atomic_load(&stage->slots.ends[WORKER_END_RELOADED]), 5 * WORKERS);
+    assert_int_equal(atomic_load(&stage->slots.ends[WORKER_END_CRASH]), 0);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static bool refuse_reload(void *arg, struct master_conf *new_conf)
+{
+    (void)arg;
+    new_conf->workers = 1;
+    return false;
+}
+
+static void test_master_run__refused_reload_changes_nothing(void **state)
+{
+    int pids[WORKERS];
+
+    (void)state;
+    conf.reload = refuse_reload;
+    const pid_t master = start_master(live, NULL);
+    WAIT_FOR(all_ready());
+    note_pids(pids);
+    assert_int_equal(kill(master, SIGHUP), 0);
+    (void)usleep(200000);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pid_of(i), pids[i]);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static void test_master_run__one_more_and_one_fewer(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    assert_int_equal(kill(master, SIGTTIN), 0);
+    WAIT_FOR(living() == WORKERS + 1 && serving(WORKERS) != 0);
+    for (int left = WORKERS; left >= 1; left--) {
+        assert_int_equal(kill(master, SIGTTOU), 0);
+        WAIT_FOR(living() == left && all_ready());
+        assert_int_equal(serving(left), 0);
+        assert_int_equal(stage->slots.positions, left);
+    }
+    assert_int_equal(kill(master, SIGTTOU), 0); /* never none */
+    (void)usleep(200000);
+    assert_int_equal(living(), 1);
+    assert_int_equal(atomic_load(&stage->slots.ends[WORKER_END_REMOVED]), WORKERS);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static void test_master_run__winch_puts_it_to_sleep_and_reload_wakes_it(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    assert_int_equal(kill(master, SIGWINCH), 0);
+    WAIT_FOR(living() == 0);
+    (void)usleep(100000);
+    assert_int_equal(kill(master, 0), 0);
+    assert_int_equal(living(), 0);
+    assert_int_equal(kill(master, SIGHUP), 0);
+    WAIT_FOR(living() == WORKERS && all_ready());
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static void test_master_run__recycles_one_after_the_other(void **state)
+{
+    const pid_t master = start_master(live, NULL);
+    int most = 0;
+
+    (void)state;
+    WAIT_FOR(all_ready());
+    for (int i = 0; i < WORKERS; i++)
+        atomic_store(&stage->slots.rows[i].spent, true);
+    for (int turns = 0; turns < 6000 && atomic_load(&stage->slots.ends[WORKER_END_RECYCLED]) < WORKERS; turns++) {
+        most = living() > most ? living() : most;
+        (void)usleep(2000);
+    }
+    assert_int_equal(atomic_load(&stage->slots.ends[WORKER_END_RECYCLED]), WORKERS);
+    assert_int_equal(most, WORKERS + 1);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
+static void test_master_run__kills_who_gives_no_sign_of_life(void **state)
+{
+    int pid;
+
+    (void)state;
+    conf.timeout_s = 0.5; /* these lives beat once */
+    const pid_t master = start_master(live, NULL);
+    WAIT_FOR(all_ready());
+    pid = pid_of(0);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    WAIT_FOR(gone(pid));
+    WAIT_FOR(atomic_load(&stage->slots.ends[WORKER_END_STUCK]) >= 1);
+    assert_int_equal(kill(master, SIGTERM), 0);
+    assert_int_equal(status_of(master), 0);
+}
+
 static void test_master_run__refuses_impossible_numbers(void **state)
 {
     (void)state;
@@ -371,6 +518,12 @@ int main(void)
         MASTER_TEST(test_master_run__workers_leave_the_terminals_signals_to_it),
         MASTER_TEST(test_master_run__workers_notice_its_death),
         MASTER_TEST(test_master_run__worker_has_only_its_own_socket),
+        MASTER_TEST(test_master_run__reload_replaces_all_and_uses_their_rows_again),
+        MASTER_TEST(test_master_run__refused_reload_changes_nothing),
+        MASTER_TEST(test_master_run__one_more_and_one_fewer),
+        MASTER_TEST(test_master_run__winch_puts_it_to_sleep_and_reload_wakes_it),
+        MASTER_TEST(test_master_run__recycles_one_after_the_other),
+        MASTER_TEST(test_master_run__kills_who_gives_no_sign_of_life),
         MASTER_TEST(test_master_run__refuses_impossible_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

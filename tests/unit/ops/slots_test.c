@@ -30,18 +30,20 @@ static void make_ready(int index)
 static void test_slots_init__cuts_the_count(void **state)
 {
     (void)state;
-    slots_init(&slots, WORKERS_MAX + 5);
-    assert_int_equal(slots.count, WORKERS_MAX);
-    assert_int_equal(slot_state(&slots.rows[WORKERS_MAX - 1]), WORKER_NONE);
+    slots_init(&slots, WORKER_ROWS_MAX + 5);
+    assert_int_equal(slots.count, WORKER_ROWS_MAX);
+    assert_int_equal(slot_state(&slots.rows[WORKER_ROWS_MAX - 1]), WORKER_NONE);
 }
 
-static void test_slots_all_ready__wants_each_of_the_counted(void **state)
+static void test_slots_all_ready__wants_each_that_is_somebodys(void **state)
 {
     (void)state;
+    assert_false(slots_all_ready(&slots)); /* nobody's are none's */
     make_ready(0);
     make_ready(1);
+    slot_move(&slots.rows[2], WORKER_STARTING);
     assert_false(slots_all_ready(&slots));
-    make_ready(2);
+    slot_move(&slots.rows[2], WORKER_READY);
     assert_true(slots_all_ready(&slots));
     slot_move(&slots.rows[1], WORKER_DRAINING);
     assert_false(slots_all_ready(&slots));
@@ -94,7 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_slots_init__cuts_the_count, start),
-        cmocka_unit_test_setup(test_slots_all_ready__wants_each_of_the_counted, start),
+        cmocka_unit_test_setup(test_slots_all_ready__wants_each_that_is_somebodys, start),
         cmocka_unit_test_setup(test_slot_move__dead_worker_starts_again, start),
         cmocka_unit_test_setup(test_slot_move__aborts_at_an_impossible_move, start),
         cmocka_unit_test_setup(test_slot_silence_ms__is_unknown_before_the_first_beat, start),

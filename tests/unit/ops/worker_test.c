@@ -15,10 +15,12 @@ static uv_loop_t loop;
 static struct worker_slot slot;
 static struct worker_watch watch;
 static int stops;
+static enum drain_kind last_kind;
 
-static void on_stop(void *arg)
+static void on_stop(void *arg, enum drain_kind kind)
 {
     stops++;
+    last_kind = kind;
     uv_stop(arg);
 }
 
@@ -58,6 +60,25 @@ static void test_worker_watch__stop_signal_drains_once(void **state)
     for (int i = 0; i < 3; i++)
         (void)uv_run(&loop, UV_RUN_NOWAIT);
     assert_int_equal(stops, 1);
+    finish();
+}
+
+static void test_worker_watch__patience_may_turn_into_haste_but_not_back(void **state)
+{
+    (void)state;
+    assert_int_equal(start_with(-1), 0);
+    assert_int_equal(raise(SIGQUIT), 0);
+    run_until_stop();
+    assert_int_equal(stops, 1);
+    assert_int_equal(last_kind, DRAIN_PATIENT);
+    assert_int_equal(raise(SIGTERM), 0);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(stops, 2);
+    assert_int_equal(last_kind, DRAIN_QUICK);
+    assert_int_equal(raise(SIGQUIT), 0);
+    for (int i = 0; i < 3; i++)
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(stops, 2);
     finish();
 }
 
@@ -112,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_watch__stop_signal_drains_once),
+        cmocka_unit_test(test_worker_watch__patience_may_turn_into_haste_but_not_back),
         cmocka_unit_test(test_worker_watch__each_usr1_reopens),
         cmocka_unit_test(test_worker_watch__masters_death_drains),
         cmocka_unit_test(test_worker_watch__does_not_keep_the_loop_alive_and_beats),

@@ -235,6 +235,13 @@ static void test_value_allowed__says_the_bounds(void **state)
     assert_words(value_allowed, "KEEP_ALIVE", "seconds from 0.1 to 3600, or with a unit: 500ms, 30s, 5m, 1h");
 }
 
+static void test_value_allowed__says_how_a_mode_is_written(void **state)
+{
+    (void)state;
+    assert_words(value_allowed, "UNIX_SOCKET_MODE", "the mode of a file in octal, at most 0777, such as 0660");
+    assert_words(value_allowed, "HOST", "an IPv4 or IPv6 address, such as 0.0.0.0, 127.0.0.1 or ::1, or nothing");
+}
+
 static void assert_shown(const char *key, const char *text, const char *expected)
 {
     struct buf out;
@@ -262,6 +269,7 @@ static void test_value_shown__masks_what_is_secret(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         TEST(test_value_read__takes_every_spelling_of_a_bool),
         TEST(test_value_read__int_is_strict_and_bounded),
@@ -277,7 +285,9 @@ int main(void)
         TEST(test_value_read__takes_address_ranges),
         TEST(test_value_read__says_when_memory_is_short),
         TEST(test_value_allowed__says_the_bounds),
+        TEST(test_value_allowed__says_how_a_mode_is_written),
         TEST(test_value_shown__masks_what_is_secret),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
