@@ -167,11 +167,12 @@ static struct response stale_answer(const struct cache_entry *e, struct request 
 }
 
 /* ---- compressing ----------------------------------------------------------------
- * A coroutine of its own, after the plain copy is in use. */
+ * A coroutine of its own, after the plain copy is in use. The entry may be dropped
+ * meanwhile, or get another response: then the work was in vain. */
 
 struct compression {
     struct cache *cache;
-    struct cache_entry *entry; /* pinned          */
+    struct cache_entry *entry; /* NULL: it is gone */
     struct blob *plain;        /* referenced      */
     char etag[CACHE_ETAG_SIZE];
     struct buf out[ENCODED_COUNT];
@@ -199,14 +200,16 @@ static void attach(struct compression *job, enum cache_encoding encoding)
 static void compressor(void *arg)
 {
     struct compression *job = arg;
-    struct cache_entry *e = job->entry;
+    struct cache_entry *e;
     enum err result;
 
     for (int i = ENCODED_GZIP; i < ENCODED_COUNT; i++)
         buf_init(&job->out[i], job->plain->body.len);
     result = task_offload(compress_both, job);
-    e->pins--;
-    if (result == OK && e->variants[ENCODED_PLAIN].blob == job->plain) {
+    e = job->entry;
+    if (e)
+        e->watcher = NULL;
+    if (result == OK && e && e->variants[ENCODED_PLAIN].blob == job->plain) {
         attach(job, ENCODED_GZIP);
         attach(job, ENCODED_BROTLI);
         cache_table_weigh(&job->cache->table, e);
@@ -229,9 +232,11 @@ static void start_compression(struct cache *c, struct cache_entry *e)
         return;
     *job = (struct compression){ .cache = c, .entry = e, .plain = blob_ref(plain->blob) };
     memcpy(job->etag, plain->etag, sizeof(job->etag));
-    e->pins++;
+    if (e->watcher)
+        *e->watcher = NULL; /* the one before works on an older response */
+    e->watcher = &job->entry;
     if (coro_start(c->compressors, compressor, job, NULL) != OK) {
-        e->pins--;
+        e->watcher = NULL;
         blob_unref(job->plain);
         free(job);
     }

@@ -48,6 +48,8 @@ static void unlink_entry(struct cache_table *t, struct cache_entry *e)
 
 static void entry_free(struct cache_entry *e)
 {
+    if (e->watcher)
+        *e->watcher = NULL;
     for (int i = 0; i < ENCODED_COUNT; i++)
         blob_unref(e->variants[i].blob);
     free(e);

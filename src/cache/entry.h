@@ -39,6 +39,7 @@ struct cache_entry {
     uint64_t             stamp;          /* generations from before it was read  */
     mono_ns              made, expires;
     struct fill         *fill;           /* the newest fetch under way; NULL: none */
+    struct cache_entry **watcher;        /* a compression's pointer to it: NULL when it goes; may be NULL */
     unsigned             pins;
     size_t               bytes;          /* as counted in the table              */
 };

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/metrics.h"
 #include "db/driver.h"
 #include "db/group.h"
@@ -18,6 +19,7 @@ struct db {
     struct group group; /* used with a single-writer driver */
     struct repeat_lane lane;
     struct slow_log slow;
+    mono_ns told; /* the last refusal that was logged       */
 };
 
 static const struct db_driver *const drivers[] = { &db_sqlite, &db_mariadb };
@@ -128,6 +130,19 @@ static void account(struct db_scope *scope, const struct db_statement *st, enum 
     metric_series_observe(SERIES_STATEMENT, db_statement_index(st), 0, (unsigned)e, took);
 }
 
+/* What a database refuses though it should not is an operator's to know: its own
+ * words are in the log only, at most once a second. */
+static void tell_refusal(struct db_scope *scope, const struct db_statement *st, const struct db_conn *conn)
+{
+    const mono_ns now = clock_mono();
+
+    if (!scope->route || now - scope->db->told < NS_PER_S)
+        return;
+    scope->db->told = now;
+    log_event(LOG_ERROR, "the database refused a statement", LOG_C("statement", st->name), LOG_C("why", conn->error),
+              LOG_C("route", scope->route), LOG_S("request_id", scope->request_id));
+}
+
 /* Runs on the connection that the scope holds. A transaction that the database
  * has undone takes no more statements: each would be one of its own. */
 static enum err run_held(struct db_scope *scope, const struct db_statement *st, const struct db_value *args,
@@ -146,6 +161,8 @@ static enum err run_held(struct db_scope *scope, const struct db_statement *st, 
     e = driver->run(conn, st, args, count, scope->arena, &rows);
     took = clock_mono() - start;
     account(scope, st, e, took);
+    if (e == E_DATABASE)
+        tell_refusal(scope, st, conn);
     if (scope->in_transaction && driver->single_writer)
         group_note(&scope->db->group, e);
     if (slow_log_wants(&scope->db->slow, took))

@@ -35,7 +35,7 @@ def fails(folder, settings, status=1):
                  status=status).stderr
 
 
-def status_by(place, *lines):
+def status_by(place, target="/health", *lines):
     with Wire(place) as wire:
         wire.send("\r\n".join([f"GET {target} HTTP/1.1", "Host: t", *lines, "", ""]).encode())
         return wire.response().status

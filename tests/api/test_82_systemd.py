@@ -67,6 +67,13 @@ def test_notify__not_ready_when_it_cannot_start(tmp_path, manager):
     assert manager.told("READY") == []
 
 
+def test_notify__watchdog_as_long_as_workers_are_alive(tmp_path, manager):
+    settings = {"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": 2_000_000}
+    with Lab(tmp_path, settings) as server:
+        wait_for(lambda: len(manager.told("WATCHDOG")) >= 2, "signs of life")
+        assert {pid for pid, words in manager.heard if "WATCHDOG" in words} == {server.process.pid}
+
+
 def test_notify__no_watchdog_for_another(tmp_path, manager):
     settings = {"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": 300_000, "WATCHDOG_PID": 1}
     with Lab(tmp_path, settings) as server:
