@@ -116,10 +116,12 @@ static int used_columns(const struct screen *s, const struct cell *row)
 
 static void print_row(const struct screen *s, const struct cell *row, FILE *out)
 {
-    char bytes[RUNE_SIZE];
+    char bytes[RUNE_SIZE] = { 0 };
 
-    for (int i = 0, used = used_columns(s, row); i < used; i++)
-        fwrite(bytes, 1, encode(row[i].rune ? row[i].rune : ' ', bytes), out);
+    for (int i = 0, used = used_columns(s, row); i < used; i++) {
+        const size_t n = encode(row[i].rune ? row[i].rune : ' ', bytes);
+        fwrite(bytes, 1, n, out);
+    }
     fputc('\n', out);
 }
 
