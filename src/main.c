@@ -8,8 +8,9 @@
 #include "settings/nearest.h"
 
 static const struct command *const commands[] = {
-    &command_serve, &command_check,  &command_config, &command_migrate, &command_demo,
-    &command_copy,  &command_backup, &command_limits, &command_status,  &command_top,
+    &command_serve,   &command_check,  &command_config, &command_migrate, &command_demo,
+    &command_copy,    &command_backup, &command_limits, &command_reload,  &command_stop,
+    &command_upgrade, &command_status, &command_top,
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -214,6 +214,8 @@ static void tell_ready(void *arg)
     snprintf(told, sizeof(told), "READY=1\nSTATUS=%d workers, listening on %s", atomic_load(&n->slots->positions),
              places);
     notify_send(&n->notify, told);
+    n->times_ready++;
+    service_tell_commands(n);
     if (!n->served)
         service_user_warn(n->settings);
     if (n->served)
@@ -227,42 +229,134 @@ static void tell_ready(void *arg)
 
 /* ---- putting it together --------------------------------------------------------------- */
 
-/* What an operator's command may look at. */
-static void publish(struct node *n)
+/* A part of the shared memory: where the node keeps it, and how large it is. */
+struct part {
+    const char *name;
+    void **place;
+    size_t size;
+};
+
+enum { PARTS = 5 };
+
+static void list_parts(struct node *n, struct part parts[static PARTS])
 {
     const struct settings *s = n->settings;
+    const struct part list[PARTS] = {
+        { "workers", (void **)&n->slots, sizeof(struct worker_slots) },
+        { "metrics", (void **)&n->pages, WORKER_ROWS_MAX * sizeof(struct metrics_page) },
+        { "generations", (void **)&n->generations, sizeof(struct cache_generations) },
+        { "budget", (void **)&n->budget, budget_bytes(s->db_pool_size, s->db_max_overflow) },
+        { "limits", (void **)&n->limits, limit_table_bytes((size_t)s->rate_limit_clients) },
+    };
 
-    shared_publish(&n->shared, "workers", n->slots, sizeof(struct worker_slots));
-    shared_publish(&n->shared, "metrics", n->pages, WORKER_ROWS_MAX * sizeof(struct metrics_page));
-    shared_publish(&n->shared, "limits", n->limits, limit_table_bytes((size_t)s->rate_limit_clients));
-    shared_publish(&n->shared, "budget", n->budget, budget_bytes(s->db_pool_size, s->db_max_overflow));
+    memcpy(parts, list, sizeof(list));
 }
 
-static bool share_memory(struct node *n)
+static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211); /* FNV-1a */
+    return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text) { return mix(hash, text, strlen(text) + 1); }
+
+/* What the memory means: the sizes of its parts, and the tables whose indices stand in
+ * it. An heir with the same works on in it; another one begins anew. */
+static uint64_t layout_of(struct node *n)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    struct part parts[PARTS];
+
+    list_parts(n, parts);
+    for (size_t i = 0; i < PARTS; i++)
+        hash = mix(hash, &parts[i].size, sizeof(parts[i].size));
+    hash = mix(hash, &n->settings->db_pool_size, sizeof(n->settings->db_pool_size));
+    for (size_t i = 0; i < METRIC_COUNTER_COUNT; i++)
+        hash = mix_text(hash, metric_counter_info[i].name);
+    for (size_t i = 0; i < METRIC_GAUGE_COUNT; i++)
+        hash = mix_text(hash, metric_gauge_info[i].name);
+    for (size_t i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
+        hash = mix_text(hash, metric_histogram_info[i].name);
+    for (size_t i = 0; i < n->app->route_count; i++)
+        hash = mix_text(mix(hash, &n->app->routes[i].method, sizeof(n->app->routes[i].method)), n->app->routes[i].path);
+    for (size_t i = 0; i < n->app->statement_count; i++)
+        hash = mix_text(hash, n->app->statements[i]->name);
+    return hash;
+}
+
+static bool inherit_memory(struct node *n)
+{
+    struct part parts[PARTS];
+
+    if (shared_inherit(&n->shared, layout_of(n)) != 0)
+        return false;
+    list_parts(n, parts);
+    for (size_t i = 0; i < PARTS; i++) {
+        *parts[i].place = shared_find(&n->shared, parts[i].name, parts[i].size);
+        if (*parts[i].place)
+            continue;
+        shared_close(&n->shared);
+        return false;
+    }
+    budget_inherit(n->budget);
+    return true;
+}
+
+static bool make_memory(struct node *n)
 {
     const struct settings *s = n->settings;
-    const size_t pages = WORKER_ROWS_MAX * sizeof(struct metrics_page);
-    const size_t budget = budget_bytes(s->db_pool_size, s->db_max_overflow);
-    const size_t limits = limit_table_bytes((size_t)s->rate_limit_clients);
-    const size_t room = sizeof(struct worker_slots) + pages + sizeof(struct cache_generations) + budget + limits + 4096;
-    uint8_t secret[LIMIT_SECRET_SIZE];
+    struct part parts[PARTS];
+    size_t room = 4096;
 
+    list_parts(n, parts);
+    for (size_t i = 0; i < PARTS; i++)
+        room += parts[i].size;
     if (shared_open(&n->shared, room) != 0) {
         log_text(LOG_ERROR, "cannot map %zu bytes of shared memory", room);
         return false;
     }
-    n->slots = shared_take(&n->shared, sizeof(struct worker_slots));
-    n->pages = shared_take(&n->shared, pages);
-    n->generations = shared_take(&n->shared, sizeof(struct cache_generations));
-    n->budget = shared_take(&n->shared, budget);
-    slots_init(n->slots, 0);
-    random_secret(secret, sizeof(secret));
-    n->limits = limit_table_init(shared_take(&n->shared, limits), (size_t)s->rate_limit_clients, secret);
-    publish(n);
+    shared_describe(&n->shared, layout_of(n));
+    for (size_t i = 0; i < PARTS; i++) {
+        *parts[i].place = shared_take(&n->shared, parts[i].size);
+        shared_publish(&n->shared, parts[i].name, *parts[i].place, parts[i].size);
+    }
     if (budget_init(n->budget, s->db_pool_size, s->db_max_overflow, bells_of(s)) == OK)
         return true;
     log_text(LOG_ERROR, "too few file descriptors to share the database connections among %d workers", s->max_workers);
     return false;
+}
+
+static bool share_memory(struct node *n)
+{
+    uint8_t secret[LIMIT_SECRET_SIZE];
+
+    if (inherit_memory(n))
+        return true;
+    if (!make_memory(n))
+        return false;
+    slots_init(n->slots, 0);
+    random_secret(secret, sizeof(secret));
+    n->limits = limit_table_init(n->limits, (size_t)n->settings->rate_limit_clients, secret);
+    return true;
+}
+
+static void on_bequeath(void *arg)
+{
+    const struct node *n = arg;
+
+    shared_bequeath(&n->shared);
+    budget_bequeath(n->budget);
+}
+
+/* It may have worked in our memory, and called it its own. */
+static void on_disinherit(void *arg)
+{
+    struct node *n = arg;
+
+    shared_describe(&n->shared, layout_of(n));
+    n->times_stayed++;
+    service_tell_commands(n);
 }
 
 /* Without the file the service serves as well; only the commands do not find it. */
@@ -404,6 +498,9 @@ static int run(struct node *n)
         .seated = on_seated,
         .buried = on_buried,
         .reload = service_reload,
+        .bequeath = on_bequeath,
+        .disinherit = on_disinherit,
+        .pid_file = &n->pid_file,
     };
 
     service_tell_master(n, &conf);
@@ -415,8 +512,6 @@ static void clean_up(struct node *n)
     listeners_close(&n->listeners);
     pid_file_drop(&n->pid_file);
     notify_close(&n->notify);
-    if (n->budget)
-        budget_done(n->budget);
     if (n->shared.base)
         shared_close(&n->shared);
     for (size_t i = 0; i < sizeof(n->reloaded) / sizeof(n->reloaded[0]); i++)

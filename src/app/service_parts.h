@@ -21,6 +21,7 @@ struct node {
     const struct settings_source *again;
     struct settings           reloaded[2];    /* one of them is those, after one    */
     bool                      served;         /* all workers were ready once        */
+    unsigned                  times_ready, times_refused, times_stayed;
     const struct application *app;
     struct shared             shared;         /* holds the five below               */
     struct worker_slots      *slots;
@@ -37,6 +38,10 @@ struct node {
 /* What the master needs to know of the settings; and its reload, `arg` is the node. */
 void service_tell_master(const struct node *n, struct master_conf *conf);
 bool service_reload(void *arg, struct master_conf *conf);
+
+/* What commands that wait read in the pid file: how often all workers were ready, how
+ * often a reload was refused, and an upgrade came to nothing. */
+void service_tell_commands(const struct node *n);
 
 /* What is wrong with the settings that only shows when they are tried is told: false. */
 bool service_try_settings(const struct settings *s);

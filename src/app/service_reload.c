@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings read anew while the service runs: workers forked from then on have
  * them. What sockets, shared memory and the database depend on stays as it was. */
+#include <stdio.h>
+
 #include "app/service_parts.h"
 #include "base/log.h"
 #include "settings/table.h"
@@ -49,6 +51,14 @@ static bool load(const struct node *n, struct settings *s)
     return false;
 }
 
+void service_tell_commands(const struct node *n)
+{
+    char news[PID_FILE_NEWS_SIZE];
+
+    snprintf(news, sizeof(news), "ready %u refused %u stayed %u", n->times_ready, n->times_refused, n->times_stayed);
+    pid_file_tell(&n->pid_file, news);
+}
+
 bool service_reload(void *arg, struct master_conf *conf)
 {
     struct node *n = arg;
@@ -57,8 +67,11 @@ bool service_reload(void *arg, struct master_conf *conf)
                                                                : NULL;
     struct settings *fresh = before == &n->reloaded[0] ? &n->reloaded[1] : &n->reloaded[0];
 
-    if (!load(n, fresh))
+    if (!load(n, fresh)) {
+        n->times_refused++;
+        service_tell_commands(n);
         return false;
+    }
     n->settings = fresh;
     if (before)
         settings_done(before);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/shared.h"
 
+#include "base/str.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,11 +18,13 @@
 enum { CACHE_LINE = 64, DIRECTORY_BYTES = 4096, PARTS_MAX = 16, NAME_SIZE = 16, PATH_SIZE = 64, LINK_SIZE = 256 };
 
 static const char MEMFD_NAME[] = "sanad";
+static const char LINK_START[] = "/memfd:sanad ";
 static const char MARK[NAME_SIZE] = "sanad " SANAD_VERSION;
 
 /* The first page: what is published. */
 struct directory {
     char mark[NAME_SIZE];
+    uint64_t layout;
     uint32_t count;
     struct {
         char name[NAME_SIZE];
@@ -74,6 +79,65 @@ void *shared_take(struct shared *s, size_t size)
     return part;
 }
 
+/* ---- from program to program ---------------------------------------------------------- */
+
+#define BEQUEST "SANAD_MEMORY"
+
+void shared_describe(struct shared *s, uint64_t layout)
+{
+    memcpy(s->base, MARK, sizeof(MARK));
+    ((struct directory *)s->base)->layout = layout;
+}
+
+void shared_bequeath(const struct shared *s)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", s->fd);
+    if (fcntl(s->fd, F_SETFD, 0) == 0)
+        (void)setenv(BEQUEST, number, 1);
+}
+
+/* A descriptor that is named and is such a memory; else -1. */
+static int inherited(void)
+{
+    const char *text = getenv(BEQUEST);
+    char link[LINK_SIZE], path[PATH_SIZE];
+    int64_t fd = -1;
+    ssize_t len;
+
+    if (!text || str_to_int(str_of(text), 3, 1 << 20, &fd) != OK)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", (int)fd);
+    len = readlink(path, link, sizeof(link));
+    if (len < (ssize_t)strlen(LINK_START) || strncmp(link, LINK_START, strlen(LINK_START)) != 0)
+        return -1;
+    return fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0 ? (int)fd : -1;
+}
+
+int shared_inherit(struct shared *s, uint64_t layout)
+{
+    const int fd = inherited();
+    struct stat st;
+
+    (void)unsetenv(BEQUEST);
+    if (fd < 0)
+        return ENOENT;
+    if (fstat(fd, &st) != 0 || st.st_size < DIRECTORY_BYTES ||
+        map(fd, (size_t)st.st_size, PROT_READ | PROT_WRITE, s) != 0) {
+        close(fd);
+        return ENOENT;
+    }
+    if (((const struct directory *)s->base)->layout != layout) {
+        shared_close(s);
+        return ENOENT;
+    }
+    memcpy(s->base, MARK, sizeof(MARK));
+    return 0;
+}
+
+/* ---- what is published --------------------------------------------------------------- */
+
 void shared_publish(struct shared *s, const char *name, const void *part, size_t size)
 {
     struct directory *d = (struct directory *)s->base;
@@ -98,7 +162,7 @@ static int open_theirs(const char *folder, const char *name, int access)
     if (len < 0)
         return -1;
     link[len] = '\0';
-    return strncmp(link, "/memfd:sanad ", strlen("/memfd:sanad ")) == 0 ? open(path, access | O_CLOEXEC) : -1;
+    return strncmp(link, LINK_START, strlen(LINK_START)) == 0 ? open(path, access | O_CLOEXEC) : -1;
 }
 
 static int find_theirs(pid_t pid, int access, int *ret_fd)

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct shared { char *base; size_t size, used; int fd; };
@@ -26,6 +27,18 @@ int shared_open(struct shared *s, size_t size);
 /* A part of the mapping, aligned to a cache line. NULL when it does not fit:
  * the sizes are known before, so that is a programmer's error. */
 void *shared_take(struct shared *s, size_t size);
+
+/* The one that another program has let pass through exec to this one (shared_bequeath)
+ * when it was made with the same `layout`; else ENOENT, and nothing is inherited. The
+ * parts are found, not taken. */
+int shared_inherit(struct shared *s, uint64_t layout);
+
+/* In the child that is about to become a new program: lets it pass. */
+void shared_bequeath(const struct shared *s);
+
+/* What the parts look like inside, to be compared by an heir; and that it is of this
+ * version. */
+void shared_describe(struct shared *s, uint64_t layout);
 
 /* Lets others find a part; `name` has at most 15 bytes, and at most 16 are told. */
 void shared_publish(struct shared *s, const char *name, const void *part, size_t size);

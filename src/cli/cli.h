@@ -46,7 +46,7 @@ struct command {
 };
 
 extern const struct command command_serve, command_check, command_config, command_migrate, command_demo,
-    command_copy, command_backup, command_limits, command_status, command_top;
+    command_copy, command_backup, command_limits, command_reload, command_stop, command_upgrade, command_status, command_top;
 
 /* An option of one command, "--name" or "--name VALUE": one of the pointers is
  * set, and written to. A row with a NULL name ends the list. */

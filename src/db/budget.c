@@ -2,6 +2,7 @@
 #include "db/budget.h"
 
 #include <assert.h>
+#include <fcntl.h>
 
 #include "base/bell.h"
 
@@ -36,6 +37,17 @@ void budget_done(struct budget *b)
     for (int i = 0; i < BUDGET_ROWS_MAX; i++)
         bell_break(&b->rows[i].bell);
 }
+
+static void let_pass(const struct budget *b, int flags)
+{
+    for (int i = 0; i < BUDGET_ROWS_MAX; i++) {
+        if (b->rows[i].bell >= 0)
+            (void)fcntl(b->rows[i].bell, F_SETFD, flags);
+    }
+}
+
+void budget_bequeath(const struct budget *b) { let_pass(b, 0); }
+void budget_inherit(const struct budget *b) { let_pass(b, FD_CLOEXEC); }
 
 /* ---- shares --------------------------------------------------------------------- */
 

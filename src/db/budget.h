@@ -61,6 +61,11 @@ size_t budget_bytes(int size, int overflow);
 MUSTCHECK enum err budget_init(struct budget *b, int size, int overflow, int bells);
 void budget_done(struct budget *b);
 
+/* The bells pass through exec to a new program that works with the same memory; there
+ * they close at exec again. */
+void budget_bequeath(const struct budget *b);
+void budget_inherit(const struct budget *b);
+
 /* So many positions share the base from now on. Each needs a connection: at most
  * size + overflow. */
 void budget_share(struct budget *b, int positions);

@@ -89,15 +89,11 @@ static mono_ns delay_after(unsigned early_deaths)
 }
 
 /* The row of the one that died here; else the first that is nobody's; -1: none. */
-static int row_for(const struct master *m, const struct place *place)
+static int row_for(struct master *m, const struct place *place)
 {
     if (place->row >= 0 && m->charges[place->row].pid == 0)
         return place->row;
-    for (int i = 0; i < WORKER_ROWS_MAX; i++) {
-        if (slot_state(&m->slots->rows[i]) == WORKER_NONE)
-            return i;
-    }
-    return -1;
+    return slots_claim(m->slots, getpid());
 }
 
 static void prepare_slot(struct master *m, int row, int position)
@@ -110,8 +106,6 @@ static void prepare_slot(struct master *m, int row, int position)
     atomic_store(&slot->spent, false);
     slot->last_request[0] = '\0';
     slot_move(slot, WORKER_STARTING);
-    if (m->slots->count <= row)
-        m->slots->count = row + 1;
     if (m->conf.seated)
         m->conf.seated(m->arg, row, position);
 }
@@ -274,7 +268,8 @@ static void count_end(struct master *m, const struct charge *charge, int wait_st
 static void leave_position(struct master *m, int row)
 {
     struct place *place = &m->places[m->charges[row].position];
-    const bool waits = place->row == row && place->next < 0 && !m->charges[row].leaving;
+    const bool ends = m->charges[row].leaving || (m->stopping && upgrade_is_under_way(m));
+    const bool waits = place->row == row && place->next < 0 && !ends;
 
     if (place->next == row)
         place->next = -1;
@@ -321,8 +316,32 @@ bool charge_reap(struct master *m)
     for (int i = 0; pid > 0 && i < m->slots->count; i++) {
         if (m->charges[i].pid == pid) {
             bury(m, i, wait_status);
-            break;
+            return true;
         }
     }
+    if (pid > 0 && pid == m->heir)
+        upgrade_failed(m, wait_status);
     return pid > 0;
+}
+
+/* --- what another master has left behind ----------------------------------------- */
+
+static bool is_gone(pid_t pid) { return pid <= 0 || (kill(pid, 0) != 0 && errno == ESRCH); }
+
+void charges_sweep(struct master *m)
+{
+    for (int i = 0; i < m->slots->count; i++) {
+        struct worker_slot *slot = &m->slots->rows[i];
+
+        if (slot_state(slot) == WORKER_NONE || slot->master == getpid() || !is_gone(slot->master) ||
+            !is_gone(slot->pid))
+            continue;
+        slot_move(slot, WORKER_DEAD);
+        atomic_store(&slot->pid, 0);
+        if (m->conf.pages)
+            metrics_clear_gauges(&m->conf.pages[i]);
+        if (m->conf.buried)
+            m->conf.buried(m->arg, i);
+        slot_move(slot, WORKER_NONE);
+    }
 }

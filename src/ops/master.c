@@ -10,22 +10,27 @@ static const mono_ns LOOK_EVERY = (mono_ns)1 * NS_PER_S; /* heartbeats, and what
 
 /* --- stopping ------------------------------------------------------------ */
 
-/* Nobody who was let in is lost: the door is shut first, and a moment later, when
+/* Where another program serves from the same sockets, it goes on. Else nobody who was
+ * let in is lost: the door is shut first, and a moment later, when
  * handshakes under way are over, the workers are told; they accept who is in
  * their queues and close them. */
 static void stop(struct master *m, int status, int number)
 {
     const mono_ns now = clock_mono(), grace = (mono_ns)(m->conf.graceful_timeout_s * NS_PER_S);
 
+    const bool for_good = !upgrade_is_under_way(m);
+
     m->stopping = true;
-    atomic_store(&m->slots->stopping, true);
+    atomic_store(&m->slots->stopping, for_good);
     m->stop_signal = number;
     m->status = status;
     m->kill_at = now + grace;
     m->term_at = now;
-    if (m->conf.notify)
+    if (m->conf.notify && m->heir != 0)
+        notify_main_pid(m->conf.notify, m->heir);
+    else if (m->conf.notify)
         notify_send(m->conf.notify, "STOPPING=1");
-    if (!m->conf.listeners)
+    if (!m->conf.listeners || !for_good)
         return;
     listeners_shut_door(m->conf.listeners, LISTENERS_ALL);
     m->term_at += DOOR_TIME < grace / 20 ? DOOR_TIME : grace / 20;
@@ -163,11 +168,10 @@ static void on_sleep(struct master *m, int number)
     turnover_sleep(m);
 }
 
-/* Unhandled it would end the master, and say nothing. */
-static void ignore(struct master *m, int number)
+static void on_upgrade(struct master *m, int number)
 {
-    (void)m;
-    log_event(LOG_WARNING, "this version does not act on a signal; ignored", LOG_C("signal", sigabbrev_np(number)));
+    (void)number;
+    upgrade_start(m);
 }
 
 /* --- the loop -------------------------------------------------------------- */
@@ -185,7 +189,7 @@ static const struct signal_row {
     { SIGTTIN,  on_more },
     { SIGTTOU,  on_fewer },
     { SIGUSR1,  on_reopen },
-    { SIGUSR2,  ignore },
+    { SIGUSR2,  on_upgrade },
     { SIGWINCH, on_sleep },
 };
 /* clang-format on */
@@ -211,6 +215,7 @@ static void look(struct master *m, mono_ns now)
         notify_send(m->conf.notify, "WATCHDOG=1");
     if (!m->stopping && !m->asleep)
         turnover_recycle(m);
+    charges_sweep(m);
     m->look_at = now + (watchdog > 0 ? earlier(watchdog, LOOK_EVERY) : LOOK_EVERY);
 }
 
@@ -254,13 +259,14 @@ static void run(struct master *m)
 static void prepare(struct master *m)
 {
     m->positions = m->conf.workers;
-    m->epoch = 1;
+    m->epoch = atomic_load(&m->slots->epoch) + 1;
     m->recycled = -1;
     m->close_at = NEVER;
     m->look_at = m->awake_since = clock_mono();
     for (int i = 0; i < WORKERS_MAX; i++)
         m->places[i] = (struct place){ .row = -1, .next = -1 };
-    slots_init(m->slots, 0);
+    upgrade_prepare(m);
+    atomic_store(&m->slots->stopping, false);
     atomic_store(&m->slots->positions, m->positions);
     atomic_store(&m->slots->epoch, m->epoch);
     atomic_store(&m->slots->master_pid, getpid());

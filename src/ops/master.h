@@ -6,7 +6,7 @@
  *     SIGHUP           read the settings anew; each worker is replaced
  *     SIGTTIN, SIGTTOU one worker more, one fewer
  *     SIGUSR1          passed on: the workers open their log files anew
- *     SIGUSR2          start the program anew on the same sockets (upgrade.h)
+ *     SIGUSR2          start the program anew on the same sockets (upgrade.c)
  *     SIGWINCH         the workers drain and end, the master stays (until SIGHUP)
  *     SIGTERM, SIGINT  quick stop: idle connections are closed
  *     SIGQUIT          patient stop: they are closed after their next request
@@ -38,6 +38,7 @@
 #include "base/metrics.h"
 #include "ops/listeners.h"
 #include "ops/notify.h"
+#include "ops/pid_file.h"
 #include "ops/slots.h"
 
 /* Exit statuses of a worker that make no sense to try again. */
@@ -50,6 +51,7 @@ struct master_conf {
     double               timeout_s;           /* without heartbeat: killed; 0: never          */
     struct listeners    *listeners;           /* NULL: none                                   */
     const struct notify *notify;              /* the service manager; NULL: none              */
+    const struct pid_file *pid_file;          /* makes way at an upgrade; NULL: none          */
     struct metrics_page *pages;               /* one a row; NULL: none                        */
     enum log_level       log_level;
     enum log_format      log_format;
@@ -59,6 +61,8 @@ struct master_conf {
     void               (*seated)(void *arg, int row, int position); /* a worker is about to be forked, or moved */
     void               (*buried)(void *arg, int row);             /* a worker has died        */
     bool               (*reload)(void *arg, struct master_conf *conf); /* reads the settings anew; false: as before */
+    void               (*bequeath)(void *arg); /* in the child that is to become the new program */
+    void               (*disinherit)(void *arg); /* which has ended                           */
 };
 
 /* What a worker finds when it starts: its own things, and nobody else's. */
@@ -77,6 +81,7 @@ struct worker_seat {
  * default meaning; the other signals that the master acts on are ignored. */
 typedef int worker_main_fn(void *arg, const struct worker_seat *seat);
 
-/* Runs until all workers have ended after a stop signal: 0. 1 when no worker
+/* The slots are empty, or those of the program whose heir this one is.
+ * Runs until all workers have ended after a stop signal: 0. 1 when no worker
  * could start. Must be called before this process has any thread or loop. */
 int master_run(const struct master_conf *conf, struct worker_slots *slots, worker_main_fn *worker_main, void *arg);

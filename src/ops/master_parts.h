@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of the master, for the files that make it up: its loop and its signals
  * (master.c), the workers' births and deaths (charges.c), who is replaced and when
- * (turnover.c), those that are stuck (stuck.c). */
+ * (turnover.c), those that are stuck (stuck.c), and the new program (upgrade.c). */
 #pragma once
 
 #include <signal.h>
@@ -57,6 +57,9 @@ struct master {
     mono_ns              awake_since;  /* older heartbeats prove nothing              */
     int                  shut_of;      /* positions there were when doors were shut; 0: none are */
     mono_ns              close_at;     /* when their sockets are closed; NEVER        */
+    pid_t                heir;         /* the new program's master, at an upgrade; 0  */
+    pid_t                forebear;     /* whose heir this is; 0                       */
+    char                 program[4096]; /* this one's file, as it was found at the start */
     int                  recycled;     /* row of the one that has answered enough; -1 */
     int                  status;
     struct charge        charges[WORKER_ROWS_MAX];
@@ -81,6 +84,23 @@ void charges_tell_due(struct master *m, mono_ns now);
 
 /* Buries a child that has ended, if there is one. */
 bool charge_reap(struct master *m);
+
+/* Frees the rows of workers whose master is gone, as they are. */
+void charges_sweep(struct master *m);
+
+/* ---- upgrade.c ---- */
+
+/* Learns who it is, and whose heir. */
+void upgrade_prepare(struct master *m);
+
+/* Starts the program anew. */
+void upgrade_start(struct master *m);
+
+/* The heir has ended: all is as before. */
+void upgrade_failed(struct master *m, int wait_status);
+
+/* Whether another master serves from the same sockets. */
+bool upgrade_is_under_way(const struct master *m);
 
 /* ---- turnover.c ---- */
 

@@ -21,6 +21,22 @@ void slots_init(struct worker_slots *slots, int count)
     atomic_init(&slots->count, count < WORKER_ROWS_MAX ? count : WORKER_ROWS_MAX);
 }
 
+/* Two masters may look at once. */
+int slots_claim(struct worker_slots *slots, int master)
+{
+    for (int i = 0; i < WORKER_ROWS_MAX; i++) {
+        int32_t state = WORKER_NONE, count = atomic_load(&slots->count);
+
+        if (!atomic_compare_exchange_strong(&slots->rows[i].state, &state, WORKER_STARTING))
+            continue;
+        atomic_store(&slots->rows[i].master, master);
+        while (count <= i && !atomic_compare_exchange_weak(&slots->count, &count, i + 1))
+            continue;
+        return i;
+    }
+    return -1;
+}
+
 enum worker_state slot_state(const struct worker_slot *slot)
 {
     return (enum worker_state)atomic_load_explicit(&slot->state, memory_order_relaxed);

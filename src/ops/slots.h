@@ -58,6 +58,7 @@ struct worker_slot {
     _Atomic int32_t  pid;            /* master; 0 while none lives                     */
     _Atomic int32_t  state;          /* enum worker_state                              */
     _Atomic int32_t  position;       /* master; of its worker                          */
+    _Atomic int32_t  master;         /* whose it is: two of them at an upgrade         */
     _Atomic int64_t  started_ms;     /* master; wall clock of the last fork            */
     _Atomic int64_t  heartbeat_ns;   /* worker; monotonic clock, about twice a second  */
     _Atomic uint64_t restarts;       /* master; forks beyond the first, of the position */
@@ -81,6 +82,9 @@ struct worker_slots {
 
 /* Empties the slots; so many rows count as used, at most WORKER_ROWS_MAX. */
 void slots_init(struct worker_slots *slots, int count);
+
+/* Takes the first row that is nobody's, for a master: it is WORKER_STARTING. -1: none. */
+int slots_claim(struct worker_slots *slots, int master);
 
 /* The one way in which a state changes; asserts that the table allows it. To
  * the state it has already: nothing happens. */

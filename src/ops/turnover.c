@@ -106,7 +106,7 @@ static void shut_doors(struct master *m)
     struct listeners *l = m->conf.listeners;
 
     for (int i = 0; l && i < l->own_count; i++) {
-        if (is_shut(m, i))
+        if (is_shut(m, i) && !upgrade_is_under_way(m))
             listeners_shut_door(l, i);
     }
 }

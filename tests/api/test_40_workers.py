@@ -482,19 +482,6 @@ def test_stop__kills_a_worker_that_does_not_react(lab):
     assert_nobody_left(workers, server.port)
 
 
-@pytest.mark.parametrize("name", ("SIGUSR2",))
-def test_other_signals__are_ignored_with_a_line(lab, name):
-    server = lab()
-    workers = server.workers()
-    for pid in (server.process.pid, *workers):
-        kill(pid, getattr(signal, name))
-    wait_for(lambda: re.search(rf"warn .*ignored signal={name[3:]}\b", server.log()), "the line")
-    for _ in range(20):
-        assert server.get("/slow").json()["pid"] in workers
-    assert server.workers() == workers
-    assert [row["restarts"] for row in slots(server).values()] == [0, 0]
-
-
 def test_stop__and_start_again_on_the_same_port(lab, tmp_path):
     """Nothing is left that would be in the way: with connections in TIME_WAIT, ten times."""
     server = lab(MAX_WORKERS=2)

@@ -276,9 +276,9 @@ static void test_master_run__second_signal_ends_the_patience(void **state)
     assert_all_gone(pids);
 }
 
-static void test_master_run__outlives_signals_that_mean_nothing_yet(void **state)
+static void test_master_run__outlives_signals_that_mean_nothing_to_it(void **state)
 {
-    static const int numbers[] = { SIGUSR1, SIGUSR2 };
+    static const int numbers[] = { SIGUSR1, SIGPIPE };
     const pid_t master = start_master(live, NULL);
     int pids[WORKERS];
 
@@ -514,7 +514,7 @@ int main(void)
         MASTER_TEST(test_master_run__goes_on_when_only_one_cannot_start),
         MASTER_TEST(test_master_run__kills_those_that_do_not_stop_in_time),
         MASTER_TEST(test_master_run__second_signal_ends_the_patience),
-        MASTER_TEST(test_master_run__outlives_signals_that_mean_nothing_yet),
+        MASTER_TEST(test_master_run__outlives_signals_that_mean_nothing_to_it),
         MASTER_TEST(test_master_run__workers_leave_the_terminals_signals_to_it),
         MASTER_TEST(test_master_run__workers_notice_its_death),
         MASTER_TEST(test_master_run__worker_has_only_its_own_socket),
