@@ -54,16 +54,16 @@ static void take_name(const struct master *m, int position)
     log_setup(m->conf.log_level, m->conf.log_format, process);
 }
 
-/* The child's side of the fork; never returns. */
-static _Noreturn void become_worker(const struct master *m, int row, int position)
+/* The child's side of the fork; never returns. Sockets whose door is shut are none of
+ * its business, though the master still has them for a moment. */
+static _Noreturn void become_worker(struct master *m, int row, int position)
 {
     const struct master_conf *conf = &m->conf;
     int sockets[LISTENERS_A_WORKER];
-    const struct worker_seat seat = {
+    struct worker_seat seat = {
         .index = position,
         .row = row,
         .sockets = sockets,
-        .socket_count = conf->listeners ? listeners_of(conf->listeners, position, m->positions, sockets) : 0,
         .lifeline = m->lifeline[0],
         .slot = &m->slots->rows[row],
         .page = conf->pages ? &conf->pages[row] : NULL,
@@ -71,8 +71,11 @@ static _Noreturn void become_worker(const struct master *m, int row, int positio
 
     take_signals(m);
     (void)close(m->lifeline[1]);
-    if (conf->listeners)
-        listeners_keep_only(conf->listeners, seat.sockets, seat.socket_count);
+    if (conf->listeners) {
+        turnover_close_shut(m);
+        seat.socket_count = listeners_of(conf->listeners, position, m->positions, sockets);
+        listeners_keep_only(conf->listeners, sockets, seat.socket_count);
+    }
     if (seat.page)
         metrics_use_page(seat.page);
     take_name(m, position);

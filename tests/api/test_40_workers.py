@@ -217,7 +217,7 @@ def test_kill__gauges_of_the_dead_are_cleared(lab):
     wait_for(lambda: server.metrics()["checked_out"] == 0, "the dead to hold nothing")    # a living one may, a moment
     told = server.metrics()
     assert told["http"]["active_requests"] == 0
-    assert told["connections"]["open"] == 1                # the one that asks
+    wait_for(lambda: server.metrics()["connections"]["open"] == 1, "only the one that asks to be open")
     assert (told["pool_size"], told["overflow"]) == (before["pool_size"], 0)
     for wire in idle + holders:
         assert wire.closed()
