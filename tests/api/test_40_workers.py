@@ -346,6 +346,14 @@ def test_start__port_in_use_by_sanad_itself(tmp_path, lab):
     assert server.get("/health").status == 200
 
 
+def answers(port):
+    try:
+        with harness.Wire(port) as wire:
+            return wire.get("/health").status == 200
+    except (OSError, harness.Closed):
+        return False
+
+
 def test_start__of_several_at_once_one_gets_the_port(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -358,6 +366,7 @@ def test_start__of_several_at_once_one_gets_the_port(tmp_path):
         for process in processes:
             if process is not winners[0]:
                 assert_port_refused(process, port)
+        wait_for(lambda: answers(port), "the winner to serve")        # it takes signals from then on
         winners[0].terminate()
         _, text = winners[0].communicate(timeout=harness.PATIENCE)
         assert winners[0].returncode == 0 and not errors_in(text), text
@@ -375,7 +384,7 @@ def test_master_killed__workers_finish_what_is_under_way_and_end(lab):
     idle = [server.connect() for _ in range(4)]
     for wire in idle:
         assert wire.get("/slow").status == 200
-    slow = start_slow(server, 6, 1200)
+    slow = start_slow(server, 6, 4000)
     kill(server.process.pid)
     assert server.process.wait() == -signal.SIGKILL
     for wire in slow:

@@ -301,7 +301,8 @@ def test_units__the_program_lives_within_its_calls(tmp_path, database):
     with Confined(tmp_path, settings, database=database) as server:
         status = open(f"/proc/{server.workers()[0]}/status").read()
         assert re.search(r"^Seccomp:\t2$", status, re.M), status
-        for target in ("/health/ready", "/api/spas", "/api/certificates/public", "/api/certificates/templates",
+        wait_for(lambda: server.get("/health/ready").status == 200, "the database's first sign of life")
+        for target in ("/api/spas", "/api/certificates/public", "/api/certificates/templates",
                        "/metrics", "/metrics?format=prometheus"):
             answer = server.get(target, {"Accept-Encoding": "br, gzip"})
             assert answer.status == 200, (target, answer)
