@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MODE = 0600, FOLDER_MODE = 0750, PATH_LIMIT = 4096 };
+enum { FILE_MODE = 0600, FOLDER_MODE = 0750, PATH_LIMIT = 4096, STATE_SIZE = PID_FILE_PATH_SIZE + 8 };
 
 static void make_folder(const char *path)
 {
@@ -32,14 +32,16 @@ static enum err refuse(int fd, const char *path, char *error, size_t size)
     return E_IO;
 }
 
-static bool write_pid(int fd, const char *news)
+static bool write_pid(int fd)
 {
-    char text[32 + PID_FILE_NEWS_SIZE];
-    const int len = snprintf(text, sizeof(text), "%ld\n%.*s%s", (long)getpid(), PID_FILE_NEWS_SIZE - 2, news,
-                             news[0] ? "\n" : "");
+    char text[32];
+    const int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 
     return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len;
 }
+
+/* "PATH.state" */
+static void name_state(const char *path, char out[static STATE_SIZE]) { snprintf(out, STATE_SIZE, "%s.state", path); }
 
 enum err pid_file_take(struct pid_file *f, const char *path, char *error, size_t size)
 {
@@ -57,9 +59,10 @@ enum err pid_file_take(struct pid_file *f, const char *path, char *error, size_t
         close(fd);
         return E_CONFLICT;
     }
-    if (!write_pid(fd, ""))
+    if (!write_pid(fd))
         return refuse(fd, path, error, size);
     *f = (struct pid_file){ .fd = fd, .path = path };
+    pid_file_tell(f, "");
     return OK;
 }
 
@@ -77,6 +80,16 @@ void pid_file_aside(const char *path, char out[static PID_FILE_PATH_SIZE])
     snprintf(out, PID_FILE_PATH_SIZE, "%s.old", path);
 }
 
+static bool move(const char *from, const char *to)
+{
+    char state_from[STATE_SIZE], state_to[STATE_SIZE];
+
+    name_state(from, state_from);
+    name_state(to, state_to);
+    (void)!rename(state_from, state_to);
+    return rename(from, to) == 0;
+}
+
 enum err pid_file_set_aside(const struct pid_file *f)
 {
     char aside[PID_FILE_PATH_SIZE];
@@ -84,7 +97,7 @@ enum err pid_file_set_aside(const struct pid_file *f)
     if (!f->path)
         return OK;
     pid_file_aside(f->path, aside);
-    return rename(f->path, aside) == 0 ? OK : E_IO;
+    return move(f->path, aside) ? OK : E_IO;
 }
 
 void pid_file_put_back(const struct pid_file *f)
@@ -95,7 +108,16 @@ void pid_file_put_back(const struct pid_file *f)
         return;
     pid_file_aside(f->path, aside);
     if (is_at(f, aside))
-        (void)!rename(aside, f->path);
+        (void)move(aside, f->path);
+}
+
+static void remove_both(const char *path)
+{
+    char state[STATE_SIZE];
+
+    name_state(path, state);
+    (void)unlink(state);
+    (void)unlink(path);
 }
 
 void pid_file_drop(struct pid_file *f)
@@ -105,30 +127,46 @@ void pid_file_drop(struct pid_file *f)
     if (f->path) {
         pid_file_aside(f->path, aside);
         if (is_at(f, f->path))
-            (void)unlink(f->path);
+            remove_both(f->path);
         else if (is_at(f, aside))
-            (void)unlink(aside);
+            remove_both(aside);
         close(f->fd);
     }
     *f = (struct pid_file){ .fd = -1 };
 }
 
+/* Under another name first: who reads finds the line before, or this one, whole. If it
+ * cannot be written, commands wait in vain, for a while. */
 void pid_file_tell(const struct pid_file *f, const char *news)
 {
-    if (f->path)
-        (void)!write_pid(f->fd, news); /* then commands wait in vain, for a while */
+    char aside[PID_FILE_PATH_SIZE], state[STATE_SIZE], draft[STATE_SIZE + 8];
+    int fd;
+
+    if (!f->path)
+        return;
+    pid_file_aside(f->path, aside);
+    name_state(is_at(f, f->path) ? f->path : aside, state);
+    snprintf(draft, sizeof(draft), "%s.new", state);
+    fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    if (fd < 0)
+        return;
+    if (dprintf(fd, "%.*s\n", PID_FILE_NEWS_SIZE - 2, news) > 0)
+        (void)!rename(draft, state);
+    close(fd);
 }
 
 void pid_file_news(const char *path, char out[static PID_FILE_NEWS_SIZE])
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char text[32 + PID_FILE_NEWS_SIZE] = "";
-    const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    const char *line = n > 0 ? strchr(text, '\n') : NULL;
+    char state[STATE_SIZE], text[PID_FILE_NEWS_SIZE] = "";
+    int fd;
 
-    snprintf(out, PID_FILE_NEWS_SIZE, "%.*s", line ? (int)strcspn(line + 1, "\n") : 0, line ? line + 1 : "");
-    if (fd >= 0)
+    name_state(path, state);
+    fd = open(state, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0) {
+        (void)!read(fd, text, sizeof(text) - 1);
         close(fd);
+    }
+    snprintf(out, PID_FILE_NEWS_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
 pid_t pid_file_owner(const char *path)

@@ -3,7 +3,9 @@
  *
  * It holds the process id for people to read; what counts is the lock on it
  * (fcntl(2)), which the system drops with its owner: a file that a killed master
- * left behind points to nobody.
+ * left behind points to nobody. Nothing but the id is in it, as everybody's
+ * `kill $(cat PID_FILE)` expects; what commands wait to hear is beside it, in
+ * PID_FILE.state.
  */
 #pragma once
 
@@ -24,13 +26,13 @@ MUSTCHECK enum err pid_file_take(struct pid_file *f, const char *path, char *err
 /* Removes it, wherever it is now. Only by who took it, in the process that took it. */
 void pid_file_drop(struct pid_file *f);
 
-/* A second line, for commands that wait for something: replaces the one before. */
+/* A line for commands that wait for something: replaces the one before. */
 void pid_file_tell(const struct pid_file *f, const char *news);
 
-/* What the second line says; "" when there is none. */
+/* What that line says; "" when there is none. */
 void pid_file_news(const char *path, char out[static PID_FILE_NEWS_SIZE]);
 
-/* Makes way for a successor: the file is PATH.old from now on, its lock with it. And
+/* Makes way for a successor: the files are PATH.old... from now on, the lock with it. And
  * back, when there is none after all. E_IO. */
 MUSTCHECK enum err pid_file_set_aside(const struct pid_file *f);
 void pid_file_put_back(const struct pid_file *f);

@@ -82,7 +82,7 @@ def test_commands__and_their_options_exist(name, commands):
     wrong = []
     text = (ROOT / name).read_text()
     for code in CODE.findall(BLOCK.sub("", text)) + [line for block in BLOCK.findall(text) for line in block.split("\n")]:
-        for command, rest in re.findall(r"(?:^|[/(&;|]) *sanad ([a-z]+)\b([^#;&|`\n]*)", code):
+        for command, rest in re.findall(r"(?:^|bin/|build/|[(&;|]) *sanad ([a-z]+)\b([^#;&|`\n]*)", code):
             if command not in commands and command != "help":
                 wrong.append(f"sanad {command}")
             wrong += [f"sanad {command} --{option}" for option in re.findall(r"(?<!\w)--([a-z-]+)", rest)
